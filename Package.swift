@@ -1,0 +1,56 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Each target may use only those listed above it; docs/architecture.md says what each one hides.
+let package = Package(
+    name: "hepar",
+    products: [.executable(name: "hepar", targets: ["hepar"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
+        .target(name: "CKernels"),
+        .target(name: "Compute", dependencies: ["CKernels"]),
+        .target(name: "Imaging", dependencies: ["CNifti", "CZlib", "Compute"]),
+        .target(name: "Metrics", dependencies: ["Imaging", "Compute"]),
+        .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute"]),
+        .target(name: "Segmentation", dependencies: ["Imaging", "Inference", "Compute"]),
+        .target(name: "Phantom", dependencies: ["Imaging"]),
+        .target(name: "Preview", dependencies: ["CPNG", "Imaging"]),
+        .target(name: "Jobs", dependencies: [.product(name: "Logging", package: "swift-log")]),
+        .target(name: "SQLiteJobs", dependencies: ["Jobs", .product(name: "GRDB", package: "GRDB.swift")]),
+        .target(name: "HTTPDaemon", dependencies: ["CMicrohttpd", .product(name: "Logging", package: "swift-log")]),
+        .target(
+            name: "Service",
+            dependencies: ["HTTPDaemon", "Imaging", "Jobs", "Metrics", "Compute", "Segmentation"]),
+        .executableTarget(
+            name: "hepar",
+            dependencies: [
+                "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Compute", "Phantom", "Preview", "SQLiteJobs",
+                "Segmentation", "Service",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+            ]),
+        .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
+        .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
+        .testTarget(name: "ImagingTests", dependencies: ["Imaging", "TestSupport"]),
+        .testTarget(name: "MetricsTests", dependencies: ["Metrics", "TestSupport"]),
+        .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"]),
+        .testTarget(name: "SegmentationTests", dependencies: ["Phantom", "Segmentation", "TestSupport"]),
+        .testTarget(name: "PhantomTests", dependencies: ["Phantom", "TestSupport"]),
+        .testTarget(name: "JobsTests", dependencies: ["Jobs", "SQLiteJobs", "TestSupport"]),
+        .testTarget(name: "HTTPDaemonTests", dependencies: ["HTTPDaemon", "TestSupport"]),
+        .testTarget(
+            name: "ServiceTests", dependencies: ["Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport"]),
+        .testTarget(name: "heparTests", dependencies: ["Imaging", "Phantom", "TestSupport"]),
+    ],
+    cLanguageStandard: .gnu11
+)

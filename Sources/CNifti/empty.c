@@ -1,0 +1,1 @@
+// Headers only; the code is in libnifti2.

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Hepar: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "hepar")
+}
