@@ -1,6 +1,55 @@
 import ArgumentParser
+import Foundation
+import Imaging
+import Inference
+import Phantom
+import Preview
+import Service
 
+/// The command line. Exit code 2 says that the input or the command must change, 1 that Hepar failed.
 @main
-struct Hepar: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "hepar")
+struct HeparCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "hepar",
+        abstract: "Finds the liver and its lesions in a CT scan. For research, not for clinical use.",
+        version: Service.Hepar.version,
+        subcommands: [
+            Serve.self, Segment.self, Evaluate.self, PhantomCommand.self, Model.self, PreviewCommand.self,
+            CheckConfig.self,
+        ])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            let code = exitCode(for: error)
+            // Help and version come as "errors" of exit code 0; a wrong command line as a validation failure.
+            if code.isSuccess { exit(withError: error) }
+            if let exit = error as? ExitCode { Foundation.exit(exit.rawValue) }
+            let usersFault = code == .validationFailure || isUsersFault(error)
+            let message = code == .validationFailure ? fullMessage(for: error) : "hepar: \(error)"
+            FileHandle.standardError.write(Data("\(message)\n".utf8))
+            Foundation.exit(usersFault ? 2 : 1)
+        }
+    }
+
+    private static func isUsersFault(_ error: any Error) -> Bool {
+        switch error {
+        case let error as VolumeError: error.isUsersFault
+        case is ModelError, is PhantomError, is ConfigError, is UserError: true
+        default: false
+        }
+    }
+}
+
+/// Something in the command that the user must change.
+struct UserError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
 }

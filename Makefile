@@ -1,0 +1,47 @@
+# make demo    a first result: synthetic CT in, mask, scores and picture out
+# make test    every test;  make lint  the format
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PACKAGES := libmicrohttpd-dev libopenblas-dev libnifti-dev libsqlite3-dev libpng-dev zlib1g-dev pkg-config curl jq
+BUILD := -c release
+HEPAR := .build/release/hepar
+export HEPAR_SHARED ?= $(abspath ../shared)
+
+.PHONY: help deps build demo test lint format clean
+
+help:
+	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
+	@echo "make build    the program: $(HEPAR)"
+	@echo "make test     every test"
+	@echo "make lint     check the format; make format mends it"
+	@echo "make deps     install the Debian packages that are missing"
+
+# Installs only what is missing, so that it needs neither root nor the network when all is there.
+deps:
+	@missing=$$(for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || echo $$package; done); \
+	if [ -n "$$missing" ]; then \
+		echo "Installing:" $$missing; \
+		sudo=$$([ $$(id -u) -eq 0 ] || echo sudo); \
+		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq $$missing >/dev/null; \
+	fi
+	@command -v swift >/dev/null || { echo "Swift 6.3 is needed: https://www.swift.org/install/linux/debian/"; exit 1; }
+
+build: deps
+	swift build $(BUILD) --product hepar
+
+demo: build
+	@HEPAR=$(HEPAR) deploy/demo/demo.sh "$(CT)" "$(REFERENCE)"
+
+test: deps
+	swift test $(BUILD) -Xswiftc -enable-testing
+
+lint:
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+
+format:
+	swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+clean:
+	rm -rf .build

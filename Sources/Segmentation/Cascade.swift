@@ -1,0 +1,204 @@
+import Compute
+import Imaging
+
+/// What the cascade found in one scan.
+public struct Segmentation: Sendable {
+    /// The final labels on the CT's canonical grid.
+    public let labels: Volume<UInt8>
+    /// The lesion table, largest first.
+    public let lesions: [Lesion]
+    /// Components that the network called lesion and a rule took away, largest first, at most ``droppedLimit``.
+    public let dropped: [DroppedComponent]
+    /// How many were taken away in all.
+    public let droppedCount: Int
+    /// Volumes in millilitres; the liver's includes its lesions.
+    public let liverMl, lesionMl: Double
+    /// What the reader should know.
+    public let findings: [Finding]
+    /// Milliseconds of each step, in order.
+    public let timings: Timings
+
+    /// The most dropped components that are listed one by one.
+    public static let droppedLimit = 100
+
+    /// Lesion volume over liver volume; nil without a liver.
+    public var tumourBurden: Double? { liverMl > 0 ? lesionMl / liverMl : nil }
+}
+
+/// Something that the reader of a result should know.
+public struct Finding: Codable, Equatable, Sendable {
+    /// How much it matters.
+    public enum Severity: String, Codable, Sendable {
+        /// Worth knowing.
+        case info
+        /// The result may be wrong.
+        case warning
+    }
+
+    /// A stable name for programs.
+    public let code: String
+    /// How much it matters.
+    public let severity: Severity
+    /// A sentence for people.
+    public let message: String
+
+    /// A finding.
+    public init(code: String, severity: Severity, message: String) {
+        self.code = code
+        self.severity = severity
+        self.message = message
+    }
+}
+
+/// How long each step took, in milliseconds.
+public struct Timings: Codable, Equatable, Sendable {
+    /// Steps in the order they ran.
+    public private(set) var steps: [Step] = []
+
+    /// One step.
+    public struct Step: Codable, Equatable, Sendable {
+        /// The step's name.
+        public let name: String
+        /// Its duration.
+        public let ms: Double
+    }
+
+    /// No steps yet.
+    public init() {}
+
+    /// Runs `body`, adds its duration as `name`, and returns what it returned.
+    public mutating func time<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
+        let clock = ContinuousClock()
+        let start = clock.now
+        let result = try body()
+        steps.append(Step(name: name, ms: (clock.now - start) / .milliseconds(1)))
+        return result
+    }
+
+    /// Adds a step that was timed elsewhere.
+    public mutating func add(_ step: Step) { steps.append(step) }
+
+    /// All steps together.
+    public var totalMs: Double { steps.reduce(0) { $0 + $1.ms } }
+}
+
+extension Segmenter {
+    /// Finds the liver and its lesions.
+    ///
+    /// - Parameters:
+    ///   - scan: a CT in HU; its header tells where the patient lies.
+    ///   - limit: the most voxels stage 1's resampled volume may have.
+    ///   - progress: called between slices; the segmentation stops by what it throws.
+    /// - Returns: an empty mask with the finding `no_liver` if there is none: that is a result, not an error.
+    /// - Throws: ``VolumeError`` if stage 1's grid would be too large, and what `progress` throws.
+    public func segment(
+        _ scan: CTScan, options: Options, limit: Int = VolumeLimits().voxels, progress: ProgressHandler
+    ) throws -> Segmentation {
+        let volume = scan.volume
+        var timings = Timings()
+        guard let box = try findLiver(volume, options: options, limit: limit, timings: &timings, progress: progress)
+        else { return noLiver(volume, timings: timings) }
+        let answer = try timings.time("stage2_network") {
+            try lesionStage(volume, box: box, network: lesion, window: lesionMetadata.window, team: team) {
+                try progress(Progress(stage: .lesions, done: $0, total: box.z.count))
+            }
+        }
+        try progress(Progress(stage: .rules, done: 0, total: 1))
+        let ruled = timings.time("rules") { applyRules(answer, threshold: Self.lesionThreshold, team: team) }
+        guard ruled.liverComponents > 0 else { return noLiver(volume, timings: timings) }
+        let labels = timings.time("assemble") { place(ruled.labels, in: box, of: volume.shape, spacing: volume.spacing) }
+        return report(ruled, labels: labels, box: box, header: scan.header, timings: timings)
+    }
+
+    /// Stage 1: the liver's region on the CT's grid, or nil if there is no liver.
+    private func findLiver(
+        _ volume: Volume<Float>, options: Options, limit: Int, timings: inout Timings, progress: ProgressHandler
+    ) throws -> Box? {
+        let coarse = try timings.time("stage1_resample") {
+            try liverMetadata.spacing.map { try resampleLinear(volume, to: $0, limit: limit, team: team) } ?? volume
+        }
+        let mask = try timings.time("stage1_network") {
+            try liverMask(coarse, network: liver, window: liverMetadata.window, team: team) {
+                try progress(Progress(stage: .liver, done: $0, total: coarse.shape.z))
+            }
+        }
+        return timings.time("stage1_components") {
+            let components = connectedComponents(of: mask, where: { $0 != 0 }, team: team)
+            return indexOfLargest(components).flatMap {
+                liverRegion(
+                    of: components[$0].box, coarse: coarse.spacing, shape: volume.shape, spacing: volume.spacing,
+                    margin: options.full ? nil : Self.margin)
+            }
+        }
+    }
+
+    private func noLiver(_ volume: Volume<Float>, timings: Timings) -> Segmentation {
+        Segmentation(
+            labels: Volume(shape: volume.shape, spacing: volume.spacing, filledWith: Label.background), lesions: [],
+            dropped: [], droppedCount: 0, liverMl: 0, lesionMl: 0,
+            findings: [
+                Finding(
+                    code: "no_liver", severity: .warning,
+                    message: "No liver was found. Check that the scan is a CT of the abdomen.")
+            ],
+            timings: timings)
+    }
+
+    private func report(
+        _ ruled: RuledResult, labels: Volume<UInt8>, box: Box, header: NIfTIHeader, timings: Timings
+    ) -> Segmentation {
+        let corner = SIMD3(Double(box.x.lowerBound), Double(box.y.lowerBound), Double(box.z.lowerBound))
+        let ml = labels.voxelMillilitres
+        func centroid(_ measures: ComponentMeasures) -> [Double] {
+            let mm = header.patientAffine(measures.centroid + corner)
+            return [mm.x, mm.y, mm.z]
+        }
+        let lesions = ruled.lesions.enumerated().map { index, lesion in
+            let measures = lesion.measures
+            let ends = [lesion.component.box.z.lowerBound, lesion.component.box.z.upperBound - 1]
+                .map { header.storedSlice(ofCanonical: $0 + box.z.lowerBound) }
+            return Lesion(
+                number: index + 1, volumeMl: Double(lesion.component.voxelCount) * ml,
+                longestAxialDiameterMm: measures.diameters.long, shortAxisMm: measures.diameters.short,
+                centroidRasMm: centroid(measures), firstSlice: min(ends[0], ends[1]), lastSlice: max(ends[0], ends[1]),
+                diameterSlice: header.storedSlice(ofCanonical: measures.diameterSlice + box.z.lowerBound),
+                largestProbability: measures.largestProbability, meanProbability: measures.meanProbability,
+                sizeClass: Lesion.SizeClass(longestDiameter: measures.diameters.long))
+        }
+        let dropped = ruled.dropped.prefix(Segmentation.droppedLimit).map {
+            DroppedComponent(
+                reason: $0.reason, volumeMl: Double($0.component.voxelCount) * ml,
+                largestProbability: $0.measures.largestProbability, meanProbability: $0.measures.meanProbability,
+                centroidRasMm: centroid($0.measures))
+        }
+        let liverVoxels = ruled.labels.voxels.reduce(0) { $0 + ($1 >= Label.liver ? 1 : 0) }
+        let lesionVoxels = ruled.lesions.reduce(0) { $0 + $1.component.voxelCount }
+        return Segmentation(
+            labels: labels, lesions: lesions, dropped: dropped, droppedCount: ruled.dropped.count,
+            liverMl: Double(liverVoxels) * ml, lesionMl: Double(lesionVoxels) * ml, findings: [], timings: timings)
+    }
+}
+
+extension NIfTIHeader {
+    /// The slice's number along the file's own axial axis, counted from 0.
+    func storedSlice(ofCanonical slice: Int) -> Int { axes.flipped[2] ? shape.z - 1 - slice : slice }
+}
+
+/// A label volume of the whole CT with `labels` at `box` and background elsewhere.
+private func place(
+    _ labels: Volume<UInt8>, in box: Box, of shape: Shape, spacing: SIMD3<Double>
+) -> Volume<UInt8> {
+    var whole = Volume<UInt8>(shape: shape, spacing: spacing, filledWith: Label.background)
+    whole.voxels.withUnsafeMutableBufferPointer { whole in
+        labels.voxels.withUnsafeBufferPointer { labels in
+            for z in 0..<box.z.count {
+                for y in 0..<box.y.count {
+                    let to = shape.index(box.x.lowerBound, box.y.lowerBound + y, box.z.lowerBound + z)
+                    let from = (z * box.y.count + y) * box.x.count
+                    (whole.baseAddress! + to).update(from: labels.baseAddress! + from, count: box.x.count)
+                }
+            }
+        }
+    }
+    return whole
+}

@@ -1,0 +1,81 @@
+import Compute
+import Foundation
+import Imaging
+import Inference
+
+/// The two-stage cascade of Han (2017), arXiv:1704.07239, with the choices of docs/method.md.
+///
+/// One segmenter serves all jobs of a process: the weights are shared, and the compute threads take one slice at a
+/// time, whichever job it belongs to.
+public final class Segmenter: Sendable {
+    /// What the user may choose for one scan.
+    public struct Options: Codable, Equatable, Sendable {
+        /// Stage 2 on whole slices, as the paper did, instead of the liver's box and 32 mm around it.
+        public var full = false
+
+        /// The defaults.
+        public init(full: Bool = false) { self.full = full }
+    }
+
+    /// Facts of one model file, for reports.
+    public struct ModelFacts: Codable, Equatable, Sendable {
+        /// Base width of the network; the paper's is 64.
+        public let width: Int
+        /// The HU window that the model was trained with.
+        public let windowHu: [Double]
+        /// The spacing that it works at in mm; null means the scan's own.
+        public let spacingMm: [Double]?
+
+        enum CodingKeys: String, CodingKey {
+            case width
+            case windowHu = "window_hu"
+            case spacingMm = "spacing_mm"
+        }
+    }
+
+    /// Millimetres that the liver's box is grown by in x and y before stage 2.
+    static let margin = 32.0
+    /// METHOD step 8: a lesion needs a voxel of at least this probability.
+    static let lesionThreshold = 0.80
+
+    /// The model folder's last path component.
+    public let modelName: String
+    /// Facts of the two model files.
+    public let liverModel, lesionModel: ModelFacts
+
+    let liver, lesion: Network
+    let liverMetadata, lesionMetadata: ModelMetadata
+    let team: ThreadTeam
+
+    /// Loads `liver.safetensors` and `lesion.safetensors` of a model folder.
+    ///
+    /// - Throws: ``ModelError`` if a file is missing, faulty, or made for the other stage.
+    public init(models folder: URL, algorithm: Algorithm, team: ThreadTeam) throws(ModelError) {
+        self.team = team
+        modelName = folder.standardizedFileURL.lastPathComponent
+        (liver, liverMetadata, liverModel) = try Self.load(.liver, classes: 2, folder, algorithm, team)
+        (lesion, lesionMetadata, lesionModel) = try Self.load(.lesion, classes: 3, folder, algorithm, team)
+    }
+
+    /// A rough upper bound of the memory that `segment` needs besides the CT itself, in bytes.
+    public func memoryBytes(for shape: Shape, spacing: SIMD3<Double>) -> Int {
+        let coarse = resampledShape(shape, from: spacing, to: liverMetadata.spacing ?? spacing)
+        let slice = { (shape: Shape) in ((shape.y + 15) / 16 * 16, (shape.x + 15) / 16 * 16) }
+        let first = liver.memoryBytes(batch: 1, height: slice(coarse).0, width: slice(coarse).1) + coarse.count * 5
+        let second = lesion.memoryBytes(batch: 1, height: slice(shape).0, width: slice(shape).1) + shape.count * 3
+        return max(first, second)
+    }
+
+    private static func load(
+        _ stage: ModelMetadata.Stage, classes: Int, _ folder: URL, _ algorithm: Algorithm, _ team: ThreadTeam
+    ) throws(ModelError) -> (Network, ModelMetadata, ModelFacts) {
+        let url = folder.appending(path: "\(stage.rawValue).safetensors")
+        let model = try ModelFile(reading: url)
+        try model.require(stage: stage, classes: classes)
+        let window = model.metadata.window
+        let facts = ModelFacts(
+            width: model.width, windowHu: [window.lowerBound, window.upperBound],
+            spacingMm: model.metadata.spacing.map { [$0.x, $0.y, $0.z] })
+        return (try Network(model, algorithm: algorithm, team: team), model.metadata, facts)
+    }
+}

@@ -1,0 +1,67 @@
+import Compute
+import Foundation
+import Imaging
+import Metrics
+import Segmentation
+
+/// The files and choices of one case: a CT, where its mask goes, and perhaps a reference to score against.
+public struct Case: Sendable {
+    /// The CT, NIfTI.
+    public var image: URL
+    /// A label map on the CT's grid.
+    public var reference: URL?
+    /// Where the mask is written: `.nii` or `.nii.gz`.
+    public var mask: URL
+    /// How to segment.
+    public var options: Segmenter.Options
+    /// What the CT may have.
+    public var limits: VolumeLimits
+
+    /// A case.
+    public init(
+        image: URL, reference: URL? = nil, mask: URL, options: Segmenter.Options = .init(),
+        limits: VolumeLimits = .init()
+    ) {
+        self.image = image
+        self.reference = reference
+        self.mask = mask
+        self.options = options
+        self.limits = limits
+    }
+}
+
+/// Runs one case from its files to its mask and report: the one path that the service and the command line share.
+///
+/// - Parameter progress: called between slices; the case stops by what it throws, and no mask is left then.
+/// - Throws: ``VolumeError`` for what is wrong with a file.
+public func run(
+    _ job: Case, with segmenter: Segmenter, team: ThreadTeam, progress: ProgressHandler = { _ in }
+) throws -> Report {
+    var timings = Timings()
+    let scan = try timings.time("read") { try readCT(at: job.image, limits: job.limits, team: team) }
+    // Read before the long part, so that a wrong reference is told at once.
+    let reference = try job.reference.map { url in
+        try timings.time("read_reference") {
+            try readReference(url, of: scan.header, limits: job.limits, team: team)
+        }
+    }
+    let segmentation = try segmenter.segment(scan, options: job.options, progress: progress)
+    let header = scan.header
+    for step in segmentation.timings.steps { timings.add(step) }
+    try timings.time("write") { try writeLabels(segmentation.labels, like: header, to: job.mask, team: team) }
+    let scores = reference.map { reference in
+        timings.time("scores") { score(prediction: segmentation.labels, reference: reference, team: team) }
+    }
+    return Report(segmentation, header: header, segmenter: segmenter, options: job.options, scores: scores, timings)
+}
+
+/// Reads a reference mask and refuses one of another grid: it is never resampled silently.
+///
+/// - Throws: ``VolumeError/gridMismatch(_:)`` with the difference stated.
+public func readReference(
+    _ url: URL, of header: NIfTIHeader, limits: VolumeLimits, team: ThreadTeam
+) throws(VolumeError) -> Volume<UInt8> {
+    let reference = try readLabels(at: url, limits: limits, team: team)
+    if let difference = reference.header.gridDifference(from: header) { throw .gridMismatch(difference) }
+    return reference.volume
+}

@@ -1,0 +1,83 @@
+import Compute
+import Foundation
+import HTTPDaemon
+import Imaging
+import Jobs
+import Logging
+import Segmentation
+
+/// The running service: HTTP in front, workers behind, the store and the spool between them.
+public final class HeparService: Sendable {
+    private let daemon: HTTPDaemon
+    private let workers: WorkerPool
+
+    /// The port that is listened on.
+    public var port: Int { daemon.port }
+
+    /// Recovers what an earlier process left, starts the workers, and listens.
+    ///
+    /// - Parameter store: where jobs are kept; only this process may use it.
+    public init(
+        _ config: ServiceConfig, store: any JobStore, spool: Spool, segmenter: Segmenter, team: ThreadTeam,
+        logger: Logger
+    ) throws {
+        try store.releaseAll(at: Date())
+        try spool.sweep { id in (try? store.job(id)).flatMap { $0 } != nil }
+        workers = WorkerPool(
+            store: store, spool: spool, workers: config.workers, lease: .seconds(config.leaseSeconds),
+            maxAttempts: config.attempts, logger: logger
+        ) { job, folder, context in
+            try work(job, in: folder, limits: config.volumeLimits, segmenter: segmenter, team: team, context: context)
+        }
+        let routes = Routes(config: config, store: store, spool: spool, workers: workers, logger: logger)
+        var settings = DaemonSettings()
+        settings.host = config.host
+        settings.port = config.port
+        settings.handlerThreads = config.handlerThreads
+        settings.connectionLimit = config.connectionLimit
+        settings.idleTimeoutSeconds = config.idleTimeoutSeconds
+        daemon = try HTTPDaemon(
+            settings: settings, logger: logger, plan: { routes.plan($0) }, answer: { routes.answer($0) })
+        workers.start()
+    }
+
+    /// Stops listening, then gives running jobs back to the queue.
+    public func stop() {
+        daemon.stop()
+        workers.stop(timeout: .seconds(10))
+    }
+}
+
+/// What a worker does with a job: the case's files are in the job's folder, and so its mask and report will be.
+private func work(
+    _ job: Job, in folder: URL, limits: VolumeLimits, segmenter: Segmenter, team: ThreadTeam, context: JobContext
+) throws -> Data {
+    func existing(_ stem: String) -> URL? {
+        ["\(stem).nii.gz", "\(stem).nii"].map { folder.appending(path: $0) }
+            .first { FileManager.default.fileExists(atPath: $0.path) }
+    }
+    guard let image = existing("image") else {
+        throw JobFailure(code: "upload_lost", message: "The upload is no longer on the server's disk. Send it again.")
+    }
+    let options = try JSONDecoder().decode(Segmenter.Options.self, from: job.options)
+    let files = Case(
+        image: image, reference: existing("reference"), mask: folder.appending(path: JobFiles.mask), options: options,
+        limits: limits)
+    do {
+        context.report(stage: "read", progress: 0)
+        let report = try run(files, with: segmenter, team: team) { progress in
+            try context.checkCancelled()
+            context.report(stage: progress.stage.rawValue, progress: progress.fraction)
+        }
+        try spoolReport(report, to: folder.appending(path: JobFiles.report))
+        return try JSONEncoder.hepar.encode(JobResult(findings: report.findings, timingsMs: report.timingsMs))
+    } catch let error as VolumeError {
+        if error.isUsersFault { throw JobFailure(code: error.code, message: "\(error)") }
+        throw RetryableFailure("\(error)")
+    }
+}
+
+/// Writes the report so that a reader never sees half of it.
+private func spoolReport(_ report: Report, to url: URL) throws {
+    try JSONEncoder.hepar.encode(report).write(to: url, options: .atomic)
+}

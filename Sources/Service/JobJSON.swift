@@ -1,0 +1,84 @@
+import Foundation
+import HTTPDaemon
+import Jobs
+import Segmentation
+
+/// A job as the API shows it. openapi.yaml, schema `Job`.
+struct JobJSON: Codable, Sendable {
+    struct Links: Codable, Sendable {
+        let `self`: String
+        @Nullable var mask: String?
+        @Nullable var report: String?
+    }
+
+    struct Failure: Codable, Sendable {
+        let code: String
+        let message: String
+    }
+
+    let id: String
+    let state: JobState
+    @Nullable var stage: String?
+    let progress: Double
+    let attempts: Int
+    let cancelRequested: Bool
+    let hasReference: Bool
+    let uploadBytes: Int
+    let createdAt: Date
+    @Nullable var startedAt: Date?
+    @Nullable var finishedAt: Date?
+    @Nullable var failure: Failure?
+    let options: Segmenter.Options
+    let findings: [Finding]
+    @Nullable var timingsMs: [String: Double]?
+    let links: Links
+
+    enum CodingKeys: String, CodingKey {
+        case id, state, stage, progress, attempts
+        case cancelRequested = "cancel_requested"
+        case hasReference = "has_reference"
+        case uploadBytes = "upload_bytes"
+        case createdAt = "created_at"
+        case startedAt = "started_at"
+        case finishedAt = "finished_at"
+        case failure, options, findings
+        case timingsMs = "timings_ms"
+        case links
+    }
+
+    init(_ job: Job) {
+        let path = "/v1/jobs/\(job.id)"
+        let succeeded = job.state == .succeeded
+        let result = job.result.flatMap { try? JSONDecoder().decode(JobResult.self, from: $0) }
+        id = "\(job.id)"
+        state = job.state
+        progress = succeeded ? 1 : job.progress
+        attempts = job.attempts
+        cancelRequested = job.cancelRequested
+        hasReference = job.hasReference
+        uploadBytes = job.uploadBytes
+        createdAt = job.createdAt
+        options = (try? JSONDecoder().decode(Segmenter.Options.self, from: job.options)) ?? .init()
+        findings = result?.findings ?? []
+        links = Links(
+            self: path, mask: succeeded ? "\(path)/mask" : nil, report: succeeded ? "\(path)/report" : nil)
+        stage = job.stage
+        startedAt = job.startedAt
+        finishedAt = job.finishedAt
+        failure = job.failure.map { Failure(code: $0.code, message: $0.message) }
+        timingsMs = result?.timingsMs
+    }
+}
+
+/// What a job's row keeps of its report: enough to show the job without reading files.
+struct JobResult: Codable, Sendable {
+    let findings: [Finding]
+    let timingsMs: [String: Double]
+}
+
+/// A page of jobs. openapi.yaml, schema `JobList`.
+struct JobListJSON: Codable, Sendable {
+    let jobs: [JobJSON]
+    /// Pass as `before` to get the next page; null on the last one.
+    @Nullable var next: String?
+}

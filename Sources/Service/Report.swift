@@ -1,0 +1,100 @@
+import Foundation
+import Imaging
+import Metrics
+import Segmentation
+
+/// What is told of a finished case. Its JSON is described in openapi.yaml, schema `Report`.
+public struct Report: Codable, Sendable {
+    /// The grid of the scan, on its own stored axes.
+    public struct Input: Codable, Sendable {
+        /// Voxels along the file's axes.
+        public let shape: [Int]
+        /// Millimetres between voxel centres along the file's axes.
+        public let spacingMm: [Double]
+
+        enum CodingKeys: String, CodingKey {
+            case shape
+            case spacingMm = "spacing_mm"
+        }
+    }
+
+    /// Which model answered.
+    public struct Model: Codable, Sendable {
+        /// The model folder's name.
+        public let name: String
+        /// Facts of its two files.
+        public let liver, lesion: Segmenter.ModelFacts
+    }
+
+    /// Version of Hepar.
+    public let heparVersion: String
+    public let model: Model
+    public let input: Input
+    /// How the scan was segmented.
+    public let options: Segmenter.Options
+    /// Volumes in millilitres; the liver's includes its lesions.
+    public let liverVolumeMl, lesionVolumeMl: Double
+    /// Lesion volume over liver volume; null without a liver.
+    @Nullable public private(set) var tumourBurden: Double?
+    /// The lesion table, largest first.
+    public let lesions: [Lesion]
+    /// Components that a rule took away, largest first, and how many there were in all.
+    public let dropped: [DroppedComponent]
+    public let droppedCount: Int
+    /// What the reader should know.
+    public let findings: [Finding]
+    /// Against the reference; null without one.
+    @Nullable public private(set) var scores: CaseScores?
+    /// Milliseconds of each step, and of all.
+    public let timingsMs: [String: Double]
+
+    enum CodingKeys: String, CodingKey {
+        case heparVersion = "hepar_version"
+        case model, input, options
+        case liverVolumeMl = "liver_volume_ml"
+        case lesionVolumeMl = "lesion_volume_ml"
+        case tumourBurden = "tumour_burden"
+        case lesions, dropped
+        case droppedCount = "dropped_count"
+        case findings, scores
+        case timingsMs = "timings_ms"
+    }
+
+    init(
+        _ segmentation: Segmentation, header: NIfTIHeader, segmenter: Segmenter, options: Segmenter.Options,
+        scores: CaseScores?, _ timings: Timings
+    ) {
+        heparVersion = Hepar.version
+        model = Model(name: segmenter.modelName, liver: segmenter.liverModel, lesion: segmenter.lesionModel)
+        let shape = header.storedShape
+        let spacing = header.storedAffine.spacing
+        input = Input(shape: [shape.x, shape.y, shape.z], spacingMm: [spacing.x, spacing.y, spacing.z])
+        self.options = options
+        liverVolumeMl = segmentation.liverMl
+        lesionVolumeMl = segmentation.lesionMl
+        tumourBurden = segmentation.tumourBurden
+        lesions = segmentation.lesions
+        dropped = segmentation.dropped
+        droppedCount = segmentation.droppedCount
+        findings = segmentation.findings
+        self.scores = scores
+        timingsMs = Dictionary(timings.steps.map { ($0.name, $0.ms) }, uniquingKeysWith: +)
+            .merging(["total": timings.totalMs]) { $1 }
+    }
+}
+
+/// Facts of this program.
+public enum Hepar {
+    /// As in CHANGELOG.md.
+    public static let version = "0.1.0"
+}
+
+extension JSONEncoder {
+    /// The one way Hepar writes JSON: sorted keys, ISO 8601 dates, readable.
+    public static var hepar: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .iso8601
+        return encoder
+    }
+}

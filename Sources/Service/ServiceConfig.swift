@@ -1,0 +1,207 @@
+import Configuration
+import Foundation
+import Imaging
+import Inference
+import SystemPackage
+import Yams
+
+/// Start-up settings, read once and passed down as values. config/hepar.yaml describes each key.
+public struct ServiceConfig: Equatable, Sendable {
+    /// Address and port that are listened on; port 0 takes a free one.
+    public var host = "127.0.0.1"
+    public var port = 8080
+    /// The most that one upload may have, in MiB as sent.
+    public var uploadLimitMiB = 2048
+    /// Connections open at once; more are refused.
+    public var connectionLimit = 2000
+    /// Seconds without a byte after which a connection is closed.
+    public var idleTimeoutSeconds = 60
+    /// Threads that answer requests.
+    public var handlerThreads = 4
+    /// The folder of the job database and the jobs' files.
+    public var dataFolder = "hepar-data"
+    /// Free space below which uploads are refused with 507, in MiB.
+    public var freeSpaceMiB = 1024
+    /// The model folder: liver.safetensors and lesion.safetensors.
+    public var modelFolder = "Models/default"
+    /// Threads of the engine, shared by all jobs.
+    public var computeThreads = ProcessInfo.processInfo.activeProcessorCount
+    /// How convolutions are computed.
+    public var algorithm = Algorithm.gemm
+    /// Jobs worked on at once.
+    public var workers = 1
+    /// Jobs that may wait; more are refused with 503.
+    public var queueLimit = 1000
+    /// Seconds after which the job of a silent worker is given to another.
+    public var leaseSeconds = 60
+    /// How often a job is tried before it fails.
+    public var attempts = 3
+    /// The most voxels of a scan, in millions, and the most MiB that it may inflate to.
+    public var voxelLimitMillions = 600
+    public var inflatedLimitMiB = 4096
+    /// The least severe messages that are logged.
+    public var logLevel = "info"
+
+    /// The defaults.
+    public init() {}
+
+    /// What a scan may have.
+    public var volumeLimits: VolumeLimits {
+        VolumeLimits(voxels: voxelLimitMillions * 1_000_000, inflatedBytes: inflatedLimitMiB << 20)
+    }
+}
+
+/// What is wrong with the configuration: every fault, so that one restart fixes them all.
+public struct ConfigError: Error, Equatable, CustomStringConvertible {
+    /// One sentence a fault.
+    public let problems: [String]
+
+    /// The faults, a line each.
+    public var description: String { problems.joined(separator: "\n") }
+}
+
+extension ServiceConfig {
+    /// Reads a YAML file (none: the defaults) under the environment, which wins: `http.port` is `HEPAR_HTTP_PORT`.
+    ///
+    /// - Throws: ``ConfigError`` with every unknown key and bad value.
+    public static func load(
+        file: URL?, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) async throws(ConfigError) -> ServiceConfig {
+        var providers: [any ConfigProvider] = []
+        let settings = environment.filter { $0.key.hasPrefix(environmentPrefix) }
+        providers.append(
+            EnvironmentVariablesProvider(environmentVariables: settings).prefixKeys(with: "hepar"))
+        var keysInFile: Set<String> = []
+        if let file {
+            do {
+                let text = try String(contentsOf: file, encoding: .utf8)
+                keysInFile = flattenedKeys(try Yams.load(yaml: text) ?? [:])
+                providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(file.path)))
+            } catch {
+                throw ConfigError(problems: ["\(file.path) cannot be read as YAML: \(error)"])
+            }
+        }
+        return try ServiceConfig(
+            SettingsReader(
+                reader: ConfigReader(providers: providers), keysInFile: keysInFile, variables: Set(settings.keys)))
+    }
+
+    /// Variables with this prefix are settings; the ones of `notSettings` belong to the tests and the command line.
+    private static let environmentPrefix = "HEPAR_"
+    static let notSettings: Set<String> = ["HEPAR_SHARED", "HEPAR_CONFIG"]
+
+    private init(_ settings: consuming SettingsReader) throws(ConfigError) {
+        var settings = settings
+        self.init()
+        host = settings.text("http.host", default: host)
+        port = settings.number("http.port", default: port, in: 0...65_535)
+        uploadLimitMiB = settings.number("http.upload_limit_mib", default: uploadLimitMiB, in: 1...16_384)
+        connectionLimit = settings.number("http.connection_limit", default: connectionLimit, in: 8...100_000)
+        idleTimeoutSeconds = settings.number("http.idle_timeout_seconds", default: idleTimeoutSeconds, in: 1...3_600)
+        handlerThreads = settings.number("http.handler_threads", default: handlerThreads, in: 1...64)
+        dataFolder = settings.text("data.folder", default: dataFolder)
+        freeSpaceMiB = settings.number("data.free_space_mib", default: freeSpaceMiB, in: 0...1_048_576)
+        modelFolder = settings.text("model.folder", default: modelFolder)
+        computeThreads = settings.number("compute.threads", default: computeThreads, in: 1...256)
+        algorithm = settings.choice("compute.algorithm", default: algorithm)
+        workers = settings.number("jobs.workers", default: workers, in: 1...64)
+        queueLimit = settings.number("jobs.queue_limit", default: queueLimit, in: 1...1_000_000)
+        leaseSeconds = settings.number("jobs.lease_seconds", default: leaseSeconds, in: 5...3_600)
+        attempts = settings.number("jobs.attempts", default: attempts, in: 1...10)
+        voxelLimitMillions = settings.number("scan.voxel_limit_millions", default: voxelLimitMillions, in: 1...2_000)
+        inflatedLimitMiB = settings.number("scan.inflated_limit_mib", default: inflatedLimitMiB, in: 1...16_384)
+        logLevel = settings.text("log.level", default: logLevel)
+        if !["trace", "debug", "info", "notice", "warning", "error"].contains(logLevel) {
+            settings.problems.append("log.level is \"\(logLevel)\". Give trace, debug, info, notice, warning or error.")
+        }
+        let problems = settings.allProblems
+        guard problems.isEmpty else { throw ConfigError(problems: problems) }
+    }
+
+    /// Every key with the value in force, as `hepar check-config` prints it.
+    public var effectiveSettings: [(key: String, value: String)] {
+        [
+            ("http.host", host), ("http.port", "\(port)"), ("http.upload_limit_mib", "\(uploadLimitMiB)"),
+            ("http.connection_limit", "\(connectionLimit)"), ("http.idle_timeout_seconds", "\(idleTimeoutSeconds)"),
+            ("http.handler_threads", "\(handlerThreads)"), ("data.folder", dataFolder),
+            ("data.free_space_mib", "\(freeSpaceMiB)"), ("model.folder", modelFolder),
+            ("compute.threads", "\(computeThreads)"), ("compute.algorithm", algorithm.rawValue),
+            ("jobs.workers", "\(workers)"), ("jobs.queue_limit", "\(queueLimit)"),
+            ("jobs.lease_seconds", "\(leaseSeconds)"), ("jobs.attempts", "\(attempts)"),
+            ("scan.voxel_limit_millions", "\(voxelLimitMillions)"),
+            ("scan.inflated_limit_mib", "\(inflatedLimitMiB)"), ("log.level", logLevel),
+        ]
+    }
+}
+
+/// Reads settings one by one, remembers which keys exist, and collects what is wrong.
+private struct SettingsReader {
+    let reader: ConfigReader
+    let keysInFile: Set<String>
+    let variables: Set<String>
+    var problems: [String] = []
+    private var known: Set<String> = []
+
+    init(reader: ConfigReader, keysInFile: Set<String>, variables: Set<String>) {
+        self.reader = reader
+        self.keysInFile = keysInFile
+        self.variables = variables
+    }
+
+    mutating func number(_ key: String, default standard: Int, in range: ClosedRange<Int>) -> Int {
+        guard isSet(key) else { return standard }
+        guard let value = reader.int(forKey: ConfigKey(key)) else {
+            problems.append("\(key) is not a whole number. Give one from \(range.lowerBound) to \(range.upperBound).")
+            return standard
+        }
+        guard range.contains(value) else {
+            problems.append("\(key) is \(value). It must be from \(range.lowerBound) to \(range.upperBound).")
+            return standard
+        }
+        return value
+    }
+
+    mutating func text(_ key: String, default standard: String) -> String {
+        guard isSet(key) else { return standard }
+        guard let value = reader.string(forKey: ConfigKey(key)), !value.isEmpty else {
+            problems.append("\(key) is not a text, or empty.")
+            return standard
+        }
+        return value
+    }
+
+    mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(
+        _ key: String, default standard: Choice
+    ) -> Choice {
+        let value = text(key, default: standard.rawValue)
+        if let choice = Choice(rawValue: value) { return choice }
+        let choices = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+        problems.append("\(key) is \"\(value)\". Give one of: \(choices).")
+        return standard
+    }
+
+    /// The faults of values, then keys and variables that nothing reads: most often a spelling error.
+    var allProblems: [String] {
+        let unknownKeys = keysInFile.subtracting(known).sorted().map { "\($0) is not a setting." }
+        let names = Set(known.map(variableName)).union(ServiceConfig.notSettings)
+        let unknownVariables = variables.subtracting(names).sorted().map { "The variable \($0) is not a setting." }
+        return problems + unknownKeys + unknownVariables
+    }
+
+    private mutating func isSet(_ key: String) -> Bool {
+        known.insert(key)
+        return keysInFile.contains(key) || variables.contains(variableName(key))
+    }
+
+    private func variableName(_ key: String) -> String {
+        "HEPAR_" + key.uppercased().replacingOccurrences(of: ".", with: "_")
+    }
+}
+
+/// `a: {b: 1}` has the key `a.b`.
+private func flattenedKeys(_ value: Any, prefix: String = "") -> Set<String> {
+    guard let map = value as? [AnyHashable: Any] else { return prefix.isEmpty ? [] : [prefix] }
+    return map.reduce(into: []) { keys, entry in
+        keys.formUnion(flattenedKeys(entry.value, prefix: prefix.isEmpty ? "\(entry.key)" : "\(prefix).\(entry.key)"))
+    }
+}

@@ -1,0 +1,81 @@
+import ArgumentParser
+import Compute
+import Foundation
+import Imaging
+import Inference
+import Segmentation
+import Service
+
+/// `hepar segment`: one CT to its mask and report.
+struct Segment: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Segment one CT scan.",
+        discussion: """
+            Writes a label map on the scan's own grid (0 background, 1 liver, 2 lesion) and, if asked, a report in JSON \
+            with the lesion table, volumes, timings and, given a reference, the scores.
+            """)
+
+    @Argument(help: "The CT: .nii or .nii.gz, in Hounsfield units.")
+    var ct: String
+
+    @Option(name: .shortAndLong, help: "Where the mask is written: .nii or .nii.gz.")
+    var output: String
+
+    @Option(help: "Where the report is written, in JSON.")
+    var report: String?
+
+    @Option(help: "A label map on the same grid to score the mask against.")
+    var reference: String?
+
+    @OptionGroup var engine: EngineOptions
+
+    @Flag(help: "Run stage 2 on whole slices, as the paper did, not only around the liver.")
+    var full = false
+
+    func run() throws {
+        let team = ThreadTeam(threads: engine.threads)
+        guard output.lowercased().hasSuffix(".nii.gz") || output.lowercased().hasSuffix(".nii") else {
+            throw UserError("The output is named \(output). Its name must end in .nii.gz or .nii.")
+        }
+        let segmenter = try Segmenter(models: engine.modelFolder, algorithm: engine.algorithm, team: team)
+        let files = Case(
+            image: URL(filePath: ct), reference: reference.map { URL(filePath: $0) }, mask: URL(filePath: output),
+            options: Segmenter.Options(full: full))
+        let bar = ProgressBar()
+        let result = try Service.run(files, with: segmenter, team: team) { bar.show($0) }
+        bar.finish()
+        if let report {
+            try JSONEncoder.hepar.encode(result).write(to: URL(filePath: report), options: .atomic)
+        }
+        print(ReportText.summary(of: result))
+    }
+}
+
+/// Options of every command that runs the network.
+struct EngineOptions: ParsableArguments {
+    @Option(help: "The model folder: liver.safetensors and lesion.safetensors.")
+    var model: String?
+
+    @Option(help: "Compute threads.")
+    var threads = ProcessInfo.processInfo.activeProcessorCount
+
+    @Option(help: "How convolutions are computed: \(Algorithm.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var algorithm = Algorithm.gemm
+
+    mutating func validate() throws {
+        guard (1...256).contains(threads) else { throw ValidationError("--threads must be from 1 to 256.") }
+    }
+
+    /// The folder given, or `Models/default` of the working folder, or the one installed beside the executable.
+    var modelFolder: URL {
+        if let model { return URL(filePath: model) }
+        let executable = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+        let candidates = [
+            URL(filePath: "Models/default"), executable.appending(path: "../share/hepar/Models/default"),
+            executable.appending(path: "../../../Models/default"),
+        ]
+        return candidates.first { FileManager.default.fileExists(atPath: $0.path) } ?? candidates[0]
+    }
+}
+
+extension Algorithm: ExpressibleByArgument {}

@@ -1,0 +1,170 @@
+import Compute
+import Foundation
+import Imaging
+import Phantom
+import TestSupport
+import Testing
+
+/// The README's journey and its dead ends, by curl against the real process.
+@Suite(.serialized) struct ServerTests {
+    /// A small phantom as files: quick to segment, large enough to have a liver.
+    private static func phantom(in folder: URL, shape: Shape = Shape(96, 96, 24)) throws -> (ct: URL, reference: URL) {
+        let team = ThreadTeam(threads: 2)
+        var options = PhantomOptions(seed: 5)
+        options.shape = shape
+        options.spacing = SIMD3(4, 4, 9)
+        let phantom = makePhantom(options, team: team)
+        let grid = try phantomAffine(shape: options.shape, spacing: options.spacing, axes: "RAS")
+        let header = NIfTIHeader(shape: grid.storedShape, affine: grid.affine, voxelType: .int16)
+        let files = (folder.appending(path: "ct.nii.gz"), folder.appending(path: "reference.nii.gz"))
+        try writeCT(phantom.ct, header: header, to: files.0, team: team)
+        try writeLabels(phantom.reference, like: header, to: files.1, team: team)
+        return files
+    }
+
+    private static func submit(_ server: ServerProcess, _ ct: URL, _ more: String...) throws -> ServerProcess.Answer {
+        try server.curl("/v1/jobs", "-F", "image=@\(ct.path)")
+    }
+
+    @Test func theJourneyOfTheReadme() throws {
+        try withTemporaryFolder { folder in
+            let files = try Self.phantom(in: folder)
+            let server = try ServerProcess(data: folder.appending(path: "data"))
+            #expect(try server.curl("/healthz").json()["status"] as? String == "ok")
+            #expect(try server.curl("/readyz").status == 200)
+
+            let accepted = try server.curl(
+                "/v1/jobs", "-F", "image=@\(files.ct.path)", "-F", "reference=@\(files.reference.path)", "-F",
+                #"options={"full":false}"#)
+            #expect(accepted.status == 202)
+            let id = try #require(try accepted.json()["id"] as? String)
+            #expect(accepted.headers.contains("Location: /v1/jobs/\(id)"))
+
+            let job = try server.waitForEnd(of: id)
+            #expect(job["state"] as? String == "succeeded")
+            #expect(job["progress"] as? Double == 1)
+            #expect((job["timings_ms"] as? [String: Double])?["total"] ?? 0 > 0)
+
+            let mask = folder.appending(path: "mask.nii.gz")
+            let answer = try server.curl("/v1/jobs/\(id)/mask")
+            #expect(answer.status == 200)
+            try answer.body.write(to: mask)
+            let team = ThreadTeam(threads: 1)
+            let labels = try readLabels(at: mask, limits: VolumeLimits(), team: team)
+            let ct = try readCT(at: files.ct, limits: VolumeLimits(), team: team)
+            #expect(labels.header.gridDifference(from: ct.header) == nil)
+
+            let report = try server.curl("/v1/jobs/\(id)/report").json()
+            let scores = try #require(report["scores"] as? [String: Any])
+            let liver = try #require(scores["liver"] as? [String: Any])
+            for key in ["dice", "voe", "rvd", "rvd_lits_program", "assd_mm", "rmsd_mm", "mssd_mm"] {
+                #expect(liver.keys.contains(key), "scores.liver has no \(key)")
+            }
+            #expect(scores.keys.contains("detection") && scores.keys.contains("tumour_burden"))
+
+            let list = try server.curl("/v1/jobs?state=succeeded").json()
+            #expect((list["jobs"] as? [[String: Any]])?.map { $0["id"] as? String } == [id])
+
+            #expect(try server.curl("/v1/jobs/\(id)", "-X", "DELETE").status == 204)
+            #expect(try server.curl("/v1/jobs/\(id)").status == 410)
+            #expect(try server.curl("/v1/jobs/\(id)/mask").status == 410)
+            server.end()
+            #expect(server.process.terminationStatus == 0)
+            // A patient's file names never reach the log.
+            #expect(!server.logText.contains("ct.nii.gz"))
+        }
+    }
+
+    @Test func theBareFileIsABodyToo() throws {
+        try withTemporaryFolder { folder in
+            let files = try Self.phantom(in: folder)
+            let server = try ServerProcess(data: folder.appending(path: "data"))
+            let accepted = try server.curl(
+                "/v1/jobs", "-H", "Content-Type: application/octet-stream", "--data-binary", "@\(files.ct.path)")
+            #expect(accepted.status == 202)
+            let id = try #require(try accepted.json()["id"] as? String)
+            #expect(try server.waitForEnd(of: id)["state"] as? String == "succeeded")
+        }
+    }
+
+    /// Each bad upload: a 4xx with a code and a sentence, and the server serves on.
+    @Test func badUploadsAreToldWhatToChange() throws {
+        try withTemporaryFolder { folder in
+            let files = try Self.phantom(in: folder)
+            let server = try ServerProcess(
+                data: folder.appending(path: "data"),
+                settings: ["HEPAR_HTTP_UPLOAD_LIMIT_MIB": "4", "HEPAR_SCAN_INFLATED_LIMIT_MIB": "16"])
+            let bad = try BadFiles(in: folder, good: files.ct)
+            for (name, file, code) in bad.uploads {
+                let answer = try Self.submit(server, file)
+                #expect(answer.status == 422, "\(name): \(answer.text)")
+                let problem = try answer.json()
+                #expect(problem["code"] as? String == code, "\(name): \(answer.text)")
+                #expect((problem["detail"] as? String)?.count ?? 0 > 20, "\(name)")
+                #expect(answer.headers.contains("application/problem+json"), "\(name)")
+            }
+            let otherGrid = try server.curl(
+                "/v1/jobs", "-F", "image=@\(files.ct.path)", "-F", "reference=@\(bad.otherGrid.path)")
+            #expect(otherGrid.status == 422)
+            #expect(try otherGrid.json()["code"] as? String == "grid_mismatch")
+
+            let large = folder.appending(path: "large.nii")
+            try Data(count: 5 << 20).write(to: large)
+            #expect(try Self.submit(server, large).status == 413)
+
+            #expect(try server.curl("/v1/jobs/01890000-0000-7000-8000-000000000000").status == 404)
+            #expect(try server.curl("/v1/jobs/nonsense").status == 404)
+            #expect(try server.curl("/v2").status == 404)
+            #expect(try server.curl("/v1/jobs", "-X", "PUT").status == 405)
+            #expect(try server.curl("/v1/jobs", "-F", "scan=@\(files.ct.path)").status == 422)
+            #expect(try server.curl("/v1/jobs", "-F", "image=@\(files.ct.path)", "-F", "options=[1]").status == 422)
+            #expect(try server.curl("/v1/jobs?limit=0").status == 400)
+
+            let accepted = try Self.submit(server, files.ct)
+            #expect(accepted.status == 202, "the server serves on")
+            // Nothing of a refused upload is left.
+            let data = folder.appending(path: "data")
+            let folders = try FileManager.default.contentsOfDirectory(atPath: data.appending(path: "jobs").path)
+            #expect(folders.count == 1)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: data.appending(path: "incoming").path).isEmpty)
+        }
+    }
+
+    @Test func aJobSurvivesKillMinusNine() throws {
+        try withTemporaryFolder { folder in
+            let files = try Self.phantom(in: folder, shape: Shape(192, 192, 40))
+            let data = folder.appending(path: "data")
+            var server = try ServerProcess(data: data)
+            let id = try #require(try Self.submit(server, files.ct).json()["id"] as? String)
+            var running = false
+            for _ in 0..<200 where !running {
+                running = try server.curl("/v1/jobs/\(id)").json()["state"] as? String == "running"
+                usleep(10_000)
+            }
+            #expect(running)
+            server.end(SIGKILL)
+
+            server = try ServerProcess(data: data)
+            let job = try server.waitForEnd(of: id)
+            #expect(job["state"] as? String == "succeeded")
+            #expect(job["attempts"] as? Int == 2)
+            #expect(try server.curl("/v1/jobs/\(id)/mask").status == 200)
+        }
+    }
+
+    @Test func aRunningJobCanBeCancelled() throws {
+        try withTemporaryFolder { folder in
+            let files = try Self.phantom(in: folder, shape: Shape(256, 256, 60))
+            let server = try ServerProcess(data: folder.appending(path: "data"))
+            let first = try #require(try Self.submit(server, files.ct).json()["id"] as? String)
+            let second = try #require(try Self.submit(server, files.ct).json()["id"] as? String)
+            #expect(try server.curl("/v1/jobs/\(second)/mask").status == 409)
+            #expect(try server.curl("/v1/jobs/\(second)", "-X", "DELETE").status == 204)
+            for _ in 0..<200 where try server.curl("/v1/jobs/\(first)").json()["state"] as? String != "running" {
+                usleep(10_000)
+            }
+            #expect(try server.curl("/v1/jobs/\(first)", "-X", "DELETE").status == 202)
+            #expect(try server.waitForEnd(of: first)["state"] as? String == "cancelled")
+        }
+    }
+}
