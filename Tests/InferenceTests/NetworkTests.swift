@@ -1,0 +1,159 @@
+import Compute
+import Foundation
+import Inference
+import TestSupport
+import Testing
+
+/// A file of Tests/Fixtures/inference, made by make_golden.py there: logits of the reference network.
+struct Golden: CustomTestStringConvertible, Sendable {
+    let name: String
+
+    static let all = [
+        "w8_c3_32x48", "w8_c2_48x16", "w8_c3_16x16", "w16_c3_48x16", "w16_c2_64x80", "w64_c3_32x48",
+    ].map(Golden.init)
+
+    var testDescription: String { name }
+
+    /// Architecture, seed and logits.
+    func read() throws -> (architecture: Architecture, seed: UInt32, logits: Tensor) {
+        let file = try Safetensors(reading: SharedData.fixture("inference/\(name).safetensors"))
+        func number(_ key: String) throws -> Int { try #require(file.metadata[key].flatMap(Int.init)) }
+        let architecture = Architecture(
+            width: try number("width"), slices: try number("slices"), classes: try number("classes"))
+        return (architecture, UInt32(try number("seed")), try #require(file.tensors["logits"]))
+    }
+}
+
+extension Network {
+    /// Logits of `input`, shape (batch, slices, height, width).
+    func logits(of input: Tensor) -> [Float] {
+        let (batch, height, width) = (input.shape[0], input.shape[2], input.shape[3])
+        var logits = [Float](repeating: .nan, count: batch * classes * height * width)
+        input.values.withUnsafeBufferPointer { values in
+            let planes = (0..<batch * slices).map { values.baseAddress! + $0 * height * width }
+            run(planes: planes, batch: batch, height: height, width: width, logits: &logits)
+        }
+        return logits
+    }
+}
+
+/// Input of a golden file: uniform in -1 ... 1.
+func randomInput(seed: UInt32, _ shape: [Int]) -> Tensor {
+    var random = TorchRandom(seed: seed)
+    return Tensor(shape: shape, values: random.uniform(shape.reduce(1, *), -1, 1))
+}
+
+/// The largest difference, as a fraction of the largest magnitude of `expected`; infinite where anything is NaN.
+func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
+    guard actual.count == expected.count, actual.allSatisfy(\.isFinite) else { return .infinity }
+    let scale = expected.map(abs).max() ?? 1
+    return (zip(actual, expected).map { abs($0 - $1) }.max() ?? 0) / scale
+}
+
+/// Whole networks against the reference network, and against themselves in other circumstances.
+@Suite struct NetworkTests {
+    @Test(arguments: Golden.all, Algorithm.allCases)
+    func matchesGoldenLogits(golden: Golden, algorithm: Algorithm) throws {
+        let (architecture, seed, expected) = try golden.read()
+        let shape = expected.shape
+        let network = try Network(
+            tensors: architecture.randomTensors(seed: seed), algorithm: algorithm, team: ThreadTeam(threads: 2))
+        let input = randomInput(seed: seed + 1, [shape[0], architecture.slices, shape[2], shape[3]])
+
+        let worst = largestDifference(network.logits(of: input), expected.values)
+        #expect(worst < 1e-4, "off by \(worst) of the largest logit")
+    }
+
+    /// The weights of the golden files are drawn again, not read: the generator must give PyTorch's numbers.
+    @Test func drawsTheWeightsOfPyTorch() throws {
+        let samples = try Safetensors(reading: SharedData.fixture("inference/weights.safetensors")).tensors
+        for golden in Golden.all {
+            let (architecture, seed, logits) = try golden.read()
+            let weights = architecture.randomTensors(seed: seed)
+            for (name, expected) in samples where name.hasPrefix("\(seed).") && name != "\(seed).input" {
+                let drawn = try #require(weights[String(name.dropFirst("\(seed).".count))])
+                let worst = largestDifference(Array(drawn.values.suffix(expected.values.count)), expected.values)
+                #expect(worst < 1e-5, "\(name)")
+            }
+            let input = randomInput(
+                seed: seed + 1, [logits.shape[0], architecture.slices, logits.shape[2], logits.shape[3]])
+            #expect(Array(input.values.suffix(40)) == samples["\(seed).input"]?.values)
+        }
+    }
+
+    @Test(arguments: Algorithm.allCases, [8, 16])
+    func isBitIdenticalForAnyNumberOfThreads(algorithm: Algorithm, width: Int) throws {
+        let tensors = Architecture(width: width, slices: 5, classes: 3).randomTensors(seed: 5)
+        let input = randomInput(seed: 6, [1, 5, 48, 80])
+        let results = try [1, 2, 3].map { threads in
+            try Network(tensors: tensors, algorithm: algorithm, team: ThreadTeam(threads: threads)).logits(of: input)
+        }
+        #expect(results[0] == results[1])
+        #expect(results[0] == results[2])
+    }
+
+    /// An input's logits are the same alone and among others, and planes may be shared by neighbours.
+    @Test(arguments: Algorithm.allCases)
+    func doesNotDependOnTheBatch(algorithm: Algorithm) throws {
+        let (slices, height, width) = (5, 32, 48)
+        let tensors = Architecture(width: 8, slices: slices, classes: 3).randomTensors(seed: 9)
+        let network = try Network(tensors: tensors, algorithm: algorithm, team: ThreadTeam(threads: 2))
+        let scan = randomInput(seed: 3, [1, 9, height, width]).values
+        let size = 3 * height * width
+        scan.withUnsafeBufferPointer { scan in
+            func planes(_ centre: Int) -> [UnsafePointer<Float>] {
+                (centre - 2...centre + 2).map { scan.baseAddress! + $0 * height * width }
+            }
+            var together = [Float](repeating: .nan, count: 3 * size)
+            network.run(
+                planes: planes(2) + planes(3) + planes(4), batch: 3, height: height, width: width, logits: &together)
+            for (position, centre) in [2, 3, 4].enumerated() {
+                var alone = [Float](repeating: .nan, count: size)
+                network.run(planes: planes(centre), batch: 1, height: height, width: width, logits: &alone)
+                #expect(alone == Array(together[position * size..<(position + 1) * size]))
+            }
+        }
+    }
+
+    /// Sizes that change from run to run leave nothing of the last size behind.
+    @Test(arguments: Algorithm.allCases)
+    func givesTheSameAfterAnotherSize(algorithm: Algorithm) throws {
+        let tensors = Architecture(width: 8, slices: 5, classes: 2).randomTensors(seed: 1)
+        let network = try Network(tensors: tensors, algorithm: algorithm, team: ThreadTeam(threads: 2))
+        let (small, large) = (randomInput(seed: 2, [1, 5, 16, 48]), randomInput(seed: 3, [2, 5, 64, 32]))
+        let first = network.logits(of: small)
+        _ = network.logits(of: large)
+        #expect(network.logits(of: small) == first)
+    }
+
+    /// Two networks on one team, each called from two threads at once.
+    @Test(arguments: Algorithm.allCases)
+    func servesSeveralCallersAtOnce(algorithm: Algorithm) async throws {
+        let team = ThreadTeam(threads: 2)
+        let networks = try [8, 12].map { width in
+            try Network(
+                tensors: Architecture(width: width, slices: 5, classes: 3).randomTensors(seed: UInt32(width)),
+                algorithm: algorithm, team: team)
+        }
+        let inputs = [randomInput(seed: 1, [1, 5, 32, 16]), randomInput(seed: 2, [1, 5, 16, 32])]
+        let expected = networks.map { network in inputs.map { network.logits(of: $0) } }
+        await withTaskGroup(of: Bool.self) { group in
+            for round in 0..<12 {
+                let (network, input) = (round % 2, round / 2 % 2)
+                group.addTask { networks[network].logits(of: inputs[input]) == expected[network][input] }
+            }
+            for await same in group { #expect(same) }
+        }
+    }
+
+    @Test func statesItsMemory() throws {
+        let tensors = Architecture(width: 16, slices: 5, classes: 3).randomTensors(seed: 1)
+        let network = try Network(tensors: tensors, team: ThreadTeam(threads: 1))
+        let weights = tensors.values.reduce(0) { $0 + $1.values.count * 4 }
+        let small = network.memoryBytes(batch: 1, height: 64, width: 64)
+        let large = network.memoryBytes(batch: 1, height: 512, width: 512)
+        #expect(small > weights)
+        #expect(large < 1 << 30)
+        #expect(large - small > 16 * 4 * (512 * 512 - 64 * 64))
+    }
+}
