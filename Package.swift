@@ -9,7 +9,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
@@ -30,14 +32,18 @@ let package = Package(
         .target(name: "HTTPDaemon", dependencies: ["CMicrohttpd", .product(name: "Logging", package: "swift-log")]),
         .target(
             name: "Service",
-            dependencies: ["HTTPDaemon", "Imaging", "Jobs", "Metrics", "Compute", "Segmentation"]),
+            dependencies: [
+                "Compute", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Segmentation",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Compute", "Phantom", "Preview", "SQLiteJobs",
-                "Segmentation", "Service",
+                "Compute", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview", "SQLiteJobs", "Segmentation",
+                "Service",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Configuration", package: "swift-configuration"),
             ]),
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
         .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
@@ -49,8 +55,9 @@ let package = Package(
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "SQLiteJobs", "TestSupport"]),
         .testTarget(name: "HTTPDaemonTests", dependencies: ["HTTPDaemon", "TestSupport"]),
         .testTarget(
-            name: "ServiceTests", dependencies: ["Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport"]),
-        .testTarget(name: "heparTests", dependencies: ["Imaging", "Phantom", "TestSupport"]),
+            name: "ServiceTests", dependencies: ["Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", .product(name: "Yams", package: "Yams")]),
+        .testTarget(
+            name: "heparTests", dependencies: ["Compute", "Imaging", "Inference", "Phantom", "TestSupport", "hepar"]),
     ],
     cLanguageStandard: .gnu11
 )

@@ -71,7 +71,14 @@ public final class Segmenter: Sendable {
     ) throws(ModelError) -> (Network, ModelMetadata, ModelFacts) {
         let url = folder.appending(path: "\(stage.rawValue).safetensors")
         let model = try ModelFile(reading: url)
-        try model.require(stage: stage, classes: classes)
+        guard model.metadata.stage == stage else {
+            throw .invalidMetadata(
+                key: "stage", reason: "\(url.lastPathComponent) is a model of stage \"\(model.metadata.stage.rawValue)\"")
+        }
+        guard model.classes == classes else {
+            throw .invalidMetadata(
+                key: "stage", reason: "\(url.lastPathComponent) has \(model.classes) classes; this stage has \(classes)")
+        }
         let window = model.metadata.window
         let facts = ModelFacts(
             width: model.width, windowHu: [window.lowerBound, window.upperBound],

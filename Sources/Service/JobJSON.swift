@@ -33,7 +33,7 @@ struct JobJSON: Codable, Sendable {
     @Nullable var timingsMs: [String: Double]?
     let links: Links
 
-    enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey, CaseIterable {
         case id, state, stage, progress, attempts
         case cancelRequested = "cancel_requested"
         case hasReference = "has_reference"

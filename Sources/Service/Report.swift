@@ -48,7 +48,7 @@ public struct Report: Codable, Sendable {
     /// Milliseconds of each step, and of all.
     public let timingsMs: [String: Double]
 
-    enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey, CaseIterable {
         case heparVersion = "hepar_version"
         case model, input, options
         case liverVolumeMl = "liver_volume_ml"
