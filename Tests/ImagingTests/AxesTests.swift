@@ -1,1 +1,2 @@
+import Imaging
 import Testing
