@@ -10,6 +10,9 @@ final class OutputFile {
         guard descriptor >= 0 else { throw writeError() }
     }
 
+    /// Takes over an open file.
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Appends all bytes.

@@ -99,7 +99,7 @@ private func write<Voxel: BitwiseCopyable & Sendable>(
 }
 
 /// Voxels on canonical axes, handed out as the file's rows.
-private struct StoredRows<Voxel: BitwiseCopyable> {
+struct StoredRows<Voxel: BitwiseCopyable> {
     private let voxels: UnsafeBufferPointer<Voxel>
     private let index: CanonicalIndex
     private let shape: Shape
@@ -203,7 +203,7 @@ private func writeGzip<Voxel>(
 }
 
 /// Reads a file again through libnifti and compares header and voxels with what was to be written.
-private func verify<Voxel>(
+func verify<Voxel>(
     _ rows: StoredRows<Voxel>, header: NIfTIHeader, at path: String, isCompressed: Bool, team: ThreadTeam
 ) throws(VolumeError) {
     guard let image = NIfTIImage(reading: path) else { throw .verificationFailed(about: "libnifti cannot read it") }
