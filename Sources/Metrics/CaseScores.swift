@@ -1,0 +1,56 @@
+public import Compute
+public import Imaging
+
+/// All scores of one case: a predicted label map against its reference.
+public struct CaseScores: Codable, Equatable, Sendable {
+    /// Label 1 or more.
+    public let liver: RegionScores
+    /// Label 2.
+    public let lesion: RegionScores
+    /// Lesion by lesion.
+    public let detection: Detection
+    /// Lesion volume over liver volume.
+    public let tumourBurden: TumourBurden
+
+    /// The names in JSON.
+    public enum CodingKeys: String, CodingKey {
+        case liver, lesion, detection
+        case tumourBurden = "tumour_burden"
+    }
+}
+
+/// Scores a predicted label map against its reference.
+///
+/// Surfaces and distances are looked for only in the smallest box around both masks.
+///
+/// - Parameters:
+///   - prediction: ``Label`` values; of the reference's shape (a precondition: the caller compares grids first).
+///   - reference: ``Label`` values; its spacing, in mm, is the one that counts.
+///   - team: the threads that do the work; their number changes no bit of the result.
+/// - Returns: the scores of METHOD, "Scores (LiTS)".
+public func score(prediction: Volume<UInt8>, reference: Volume<UInt8>, team: ThreadTeam) -> CaseScores {
+    precondition(prediction.shape == reference.shape, "scores need two maps of one shape")
+    let counts = tally(prediction: prediction, reference: reference, team: team)
+    func scores(_ region: Region, _ tally: Tally) -> RegionScores {
+        let surfaces = surfaceDistances(prediction, reference, region: region, tally: tally, team: team)
+        return RegionScores(
+            tally, surfaces: surfaces, voxelMillilitres: reference.voxelMillilitres, region: region)
+    }
+    let liver = scores(.liver, counts.liver)
+    let lesion = scores(.lesion, counts.lesion)
+    return CaseScores(
+        liver: liver, lesion: lesion, detection: Detection(prediction: prediction, reference: reference, team: team),
+        tumourBurden: TumourBurden(liver: liver, lesion: lesion))
+}
+
+/// All distances from each mask's surface to the other's; nil where a mask is empty.
+private func surfaceDistances(
+    _ prediction: Volume<UInt8>, _ reference: Volume<UInt8>, region: Region, tally: Tally, team: ThreadTeam
+) -> DistanceSums? {
+    guard tally.prediction > 0, tally.reference > 0, let box = tally.box else { return nil }
+    let predicted = BitMask(prediction, region: region, box: box, team: team).surface(team: team)
+    let actual = BitMask(reference, region: region, box: box, team: team).surface(team: team)
+    var sums = distances(from: predicted, to: actual, spacing: reference.spacing, team: team)
+    sums.add(distances(from: actual, to: predicted, spacing: reference.spacing, team: team))
+    return sums
+}
