@@ -13,44 +13,39 @@ struct Convolution: Sendable {
 }
 
 extension Convolution {
-    /// The network's convolutions in order: encoder from the image down, decoder up again, head.
+    /// Convolution `index` of `block`, with the batch norm that follows it.
     ///
     /// A batch norm scales by s = weight / sqrt(variance + epsilon) and shifts by bias - mean · s. Both are worked out
     /// in double precision and go into the convolution's weights and bias, rounded once.
     ///
     /// - Parameter tensors: a model's tensors, checked by ``Architecture/init(of:)``.
     /// - Throws: ``ModelError/notFinite(name:index:)`` where a product is beyond single precision.
-    static func folded(_ tensors: [String: Tensor], architecture: Architecture) throws(ModelError) -> [Convolution] {
-        func values(_ name: String) -> [Float] {
-            guard let tensor = tensors[name] else { preconditionFailure("\(name) was not checked") }
-            return tensor.values
+    init(_ index: Int, of block: Architecture.Block, _ tensors: [String: Tensor]) throws(ModelError) {
+        let unit = block.unitName(index)
+        let scales = zip(tensors.values("\(unit).norm.weight"), tensors.values("\(unit).norm.running_var")).map {
+            Double($0) / (Double($1) + Architecture.epsilon).squareRoot()
         }
-        var result: [Convolution] = []
-        for block in architecture.encoder + architecture.decoder {
-            for index in 0..<block.convolutions {
-                let unit = block.unitName(index)
-                let scales = zip(values("\(unit).norm.weight"), values("\(unit).norm.running_var")).map {
-                    Double($0) / (Double($1) + Architecture.epsilon).squareRoot()
-                }
-                let shifts = zip(values("\(unit).norm.bias"), values("\(unit).norm.running_mean"))
-                let perOutput = block.inputs(of: index) * 9
-                let weights = scaled(values("\(unit).conv.weight"), by: scales, run: perOutput)
-                if let index = weights.firstIndex(where: { !$0.isFinite }) {
-                    throw .notFinite(name: "\(unit).conv.weight (batch norm folded in)", index: index)
-                }
-                result.append(
-                    Convolution(
-                        inputs: block.inputs(of: index), outputs: block.outputs,
-                        weights: weights,
-                        bias: zip(shifts, scales).map { Float(Double($0.0) - Double($0.1) * $1) },
-                        slopes: values("\(unit).act.weight")))
-            }
+        let shifts = zip(tensors.values("\(unit).norm.bias"), tensors.values("\(unit).norm.running_mean"))
+        inputs = block.inputs(of: index)
+        outputs = block.outputs
+        weights = Self.scaled(tensors.values("\(unit).conv.weight"), by: scales, run: inputs * 9)
+        if let index = weights.firstIndex(where: { !$0.isFinite }) {
+            throw .notFinite(name: "\(unit).conv.weight (batch norm folded in)", index: index)
         }
-        result.append(
-            Convolution(
-                inputs: architecture.width, outputs: architecture.classes, weights: values("head.weight"),
-                bias: values("head.bias"), slopes: nil))
-        return result
+        bias = zip(shifts, scales).map { Float(Double($0.0) - Double($0.1) * $1) }
+        if let index = bias.firstIndex(where: { !$0.isFinite }) {
+            throw .notFinite(name: "\(unit).norm.bias (folded)", index: index)
+        }
+        slopes = tensors.values("\(unit).act.weight")
+    }
+
+    /// The last convolution, which gives the logits.
+    init(headOf architecture: Architecture, _ tensors: [String: Tensor]) {
+        inputs = architecture.width
+        outputs = architecture.classes
+        weights = tensors.values("head.weight")
+        bias = tensors.values("head.bias")
+        slopes = nil
     }
 
     /// `weights`, each run of `run` numbers multiplied by its scale.
@@ -61,5 +56,13 @@ extension Convolution {
             }
             count = weights.count
         }
+    }
+}
+
+extension [String: Tensor] {
+    /// The values of a tensor that is known to be there.
+    fileprivate func values(_ name: String) -> [Float] {
+        guard let tensor = self[name] else { preconditionFailure("\(name) was not checked") }
+        return tensor.values
     }
 }

@@ -7,6 +7,8 @@ public enum Algorithm: String, CaseIterable, Sendable {
     case reference
     /// Patches copied to a matrix (im2col), then OpenBLAS.
     case gemm
+    /// Winograd's method F(6x6, 3x3) and F(4x4, 3x3) with kernels of our own: the fast one.
+    case winograd
 }
 
 /// A network that is ready to run: batch norm folded, weights packed once and shared by all callers.
@@ -27,29 +29,62 @@ public final class Network: Sendable {
     /// Logits a pixel.
     public var classes: Int { architecture.classes }
 
-    private let planar: PlanarNetwork
-    private let workspace = Mutex<FloatMemory?>(nil)
+    private enum Engine: Sendable {
+        case planar(PlanarNetwork)
+        case blocked(BlockedNetwork)
+    }
+
+    private let engine: Engine
+    private let workspace = Mutex<Workspace?>(nil)
+
+    /// Memory of the last run, and what it was laid out for.
+    private struct Workspace {
+        let shape: [Int]
+        let memory: FloatMemory
+    }
 
     /// Prepares a model for running.
     ///
     /// - Parameters:
     ///   - model: a checked model.
     ///   - algorithm: how convolutions are computed.
+    ///   - instructions: vector instructions of the `winograd` algorithm, which this CPU must have; nil takes the best.
     ///   - team: the threads that compute; networks may share them.
     /// - Throws: ``ModelError/notFinite(name:index:)`` where folding the batch norm overflows single precision.
-    public init(_ model: ModelFile, algorithm: Algorithm = .gemm, team: ThreadTeam) throws(ModelError) {
-        architecture = model.architecture
-        self.algorithm = algorithm
-        planar = try PlanarNetwork(model.tensors, architecture: architecture, algorithm: algorithm, team: team)
+    public convenience init(
+        _ model: ModelFile, algorithm: Algorithm = .winograd, instructions: InstructionSet? = nil, team: ThreadTeam
+    ) throws(ModelError) {
+        try self.init(
+            model.tensors, architecture: model.architecture, algorithm: algorithm, instructions: instructions,
+            team: team)
     }
 
     /// Prepares tensors that need no description, as from training or a test.
     ///
     /// - Throws: an error that names the tensor which is missing, extra, of a wrong shape or not finite.
-    public init(tensors: [String: Tensor], algorithm: Algorithm = .gemm, team: ThreadTeam) throws(ModelError) {
-        architecture = try Architecture(of: tensors)
+    public convenience init(
+        tensors: [String: Tensor], algorithm: Algorithm = .winograd, instructions: InstructionSet? = nil,
+        team: ThreadTeam
+    ) throws(ModelError) {
+        try self.init(
+            tensors, architecture: try Architecture(of: tensors), algorithm: algorithm, instructions: instructions,
+            team: team)
+    }
+
+    private init(
+        _ tensors: [String: Tensor], architecture: Architecture, algorithm: Algorithm, instructions: InstructionSet?,
+        team: ThreadTeam
+    ) throws(ModelError) {
+        self.architecture = architecture
         self.algorithm = algorithm
-        planar = try PlanarNetwork(tensors, architecture: architecture, algorithm: algorithm, team: team)
+        switch algorithm {
+        case .reference, .gemm:
+            engine = .planar(
+                try PlanarNetwork(tensors, architecture: architecture, algorithm: algorithm, team: team))
+        case .winograd:
+            let set = instructions ?? .best(width: architecture.width)
+            engine = .blocked(try BlockedNetwork(tensors, architecture: architecture, set: set, team: team))
+        }
     }
 
     /// Computes the logits of the centre slices.
@@ -68,20 +103,41 @@ public final class Network: Sendable {
         precondition(height > 0 && height % 16 == 0 && width > 0 && width % 16 == 0, "height and width in 16s")
         nonisolated(unsafe) let (planes, logits) = (planes, logits)
         workspace.withLock { memory in
-            let needed = planar.workspaceFloats(height: height, width: width)
-            if memory?.count != needed {
-                memory = nil
-                memory = FloatMemory(zeroed: needed)
+            switch engine {
+            case .planar(let network):
+                network.run(
+                    planes: planes, batch: batch, height: height, width: width, logits: logits,
+                    workspace: Self.memory(
+                        network.workspaceFloats(height: height, width: width), shape: [height, width], &memory))
+            case .blocked(let network):
+                let plan = network.plan(batch: batch, height: height, width: width)
+                network.run(
+                    planes: planes, batch: batch, plan: plan, logits: logits,
+                    workspace: Self.memory(plan.floats, shape: [plan.images, height, width], &memory))
             }
-            guard let memory else { return }
-            planar.run(
-                planes: planes, batch: batch, height: height, width: width, logits: logits, workspace: memory.base)
         }
+    }
+
+    /// Memory for `floats` floats: what was there last time if it had the same shape, else new, all 0. Borders of tensors
+    /// are never written, and must be 0: so memory cannot be used for another shape.
+    private static func memory(
+        _ floats: Int, shape: [Int], _ workspace: inout Workspace?
+    ) -> UnsafeMutablePointer<Float> {
+        if let workspace, workspace.shape == shape { return workspace.memory.base }
+        workspace = nil
+        let memory = FloatMemory(zeroed: floats)
+        workspace = Workspace(shape: shape, memory: memory)
+        return memory.base
     }
 
     /// Bytes of the weights and of the memory that a run of the given size needs, without the caller's own planes and
     /// logits.
     public func memoryBytes(batch: Int, height: Int, width: Int) -> Int {
-        4 * (planar.weightFloats + planar.workspaceFloats(height: height, width: width))
+        switch engine {
+        case .planar(let network):
+            4 * (network.weightFloats + network.workspaceFloats(height: height, width: width))
+        case .blocked(let network):
+            network.weightBytes + 4 * network.plan(batch: batch, height: height, width: width).floats
+        }
     }
 }

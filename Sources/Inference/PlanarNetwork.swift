@@ -13,7 +13,11 @@ struct PlanarNetwork: Sendable {
         self.architecture = architecture
         self.algorithm = algorithm
         self.team = team
-        convolutions = try Convolution.folded(tensors, architecture: architecture)
+        var convolutions: [Convolution] = []
+        for block in architecture.encoder + architecture.decoder {
+            for index in 0..<block.convolutions { convolutions.append(try Convolution(index, of: block, tensors)) }
+        }
+        self.convolutions = convolutions + [Convolution(headOf: architecture, tensors)]
         BLAS.useOneThread()
     }
 
@@ -56,7 +60,7 @@ struct PlanarNetwork: Sendable {
             next += 1
             switch algorithm {
             case .reference: task.runPlainLoops(team)
-            case .gemm: task.runThroughPatches(team, patches: patches)
+            case .gemm, .winograd: task.runThroughPatches(team, patches: patches)
             }
         }
         /// Runs a block; its result lies in `output`, or in one of the level's two buffers where that is nil.

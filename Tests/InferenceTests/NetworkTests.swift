@@ -52,7 +52,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
 
 /// Whole networks against the reference network, and against themselves in other circumstances.
 @Suite struct NetworkTests {
-    @Test(arguments: Golden.all, Algorithm.allCases)
+    @Test(arguments: Golden.all, [Algorithm.reference, .gemm])
     func matchesGoldenLogits(golden: Golden, algorithm: Algorithm) throws {
         let (architecture, seed, expected) = try golden.read()
         let shape = expected.shape
@@ -62,6 +62,49 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
 
         let worst = largestDifference(network.logits(of: input), expected.values)
         #expect(worst < 1e-4, "off by \(worst) of the largest logit")
+    }
+
+    /// The fast algorithm, whatever instructions it uses.
+    @Test(arguments: Golden.all, InstructionSet.allCases.filter(\.isAvailable))
+    func matchesGoldenLogits(golden: Golden, instructions: InstructionSet) throws {
+        let (architecture, seed, expected) = try golden.read()
+        let shape = expected.shape
+        let network = try Network(
+            tensors: architecture.randomTensors(seed: seed), instructions: instructions, team: ThreadTeam(threads: 2))
+        let input = randomInput(seed: seed + 1, [shape[0], architecture.slices, shape[2], shape[3]])
+
+        let worst = largestDifference(network.logits(of: input), expected.values)
+        #expect(worst < 1e-4, "off by \(worst) of the largest logit")
+    }
+
+    /// Widths that fill no vector, one class or many, few or many slices, planes of a single tile or of cut tiles.
+    @Test(
+        arguments: [
+            (3, 5, 3, 16, 16), (12, 1, 1, 32, 16), (20, 7, 4, 16, 112), (8, 5, 2, 96, 32), (24, 5, 3, 80, 48),
+        ], InstructionSet.allCases.filter(\.isAvailable))
+    func matchesThePlainLoops(
+        shape: (width: Int, slices: Int, classes: Int, height: Int, columns: Int), instructions: InstructionSet
+    ) throws {
+        let tensors = Architecture(width: shape.width, slices: shape.slices, classes: shape.classes)
+            .randomTensors(seed: 17)
+        let team = ThreadTeam(threads: 2)
+        let input = randomInput(seed: 18, [2, shape.slices, shape.height, shape.columns])
+        let expected = try Network(tensors: tensors, algorithm: .gemm, team: team).logits(of: input)
+        let actual = try Network(tensors: tensors, instructions: instructions, team: team).logits(of: input)
+        #expect(largestDifference(actual, expected) < 3e-5)
+    }
+
+    /// Both schedules, common blocks and own ones, with any number of threads, on planes of many tiles.
+    @Test(arguments: InstructionSet.allCases.filter(\.isAvailable))
+    func isBitIdenticalForAnyNumberOfThreadsOnLargePlanes(instructions: InstructionSet) throws {
+        let tensors = Architecture(width: 16, slices: 5, classes: 3).randomTensors(seed: 5)
+        let input = randomInput(seed: 6, [1, 5, 144, 208])
+        let results = try [1, 2, 5].map { threads in
+            try Network(tensors: tensors, instructions: instructions, team: ThreadTeam(threads: threads))
+                .logits(of: input)
+        }
+        #expect(results[0] == results[1])
+        #expect(results[0] == results[2])
     }
 
     /// The weights of the golden files are drawn again, not read: the generator must give PyTorch's numbers.

@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,3 +11,5 @@ static inline void ck_pause(void) {
     __asm__ volatile("yield");
 #endif
 }
+
+#include "ck_convolution.h"

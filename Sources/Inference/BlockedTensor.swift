@@ -1,0 +1,56 @@
+/// Where a tensor lies in the workspace, in planes of channel blocks.
+///
+/// Shape (images, blocks, rows, columns, lanes): one vector of channels at each pixel. Around each plane lies a border
+/// that is always zero, one pixel above and to the left, and at the other ends as much as tiles may reach beyond the
+/// plane: so nothing that reads a tensor needs to look for edges.
+struct BlockedTensor {
+    /// Of the first image's first block's corner, in floats from the workspace's start.
+    let offset: Int
+    let blocks: Int
+    let height, width: Int
+    let lanes: Int
+    let rowStride: Int
+    let blockStride: Int
+    /// 0 where all images use the same memory, one after the other.
+    let imageStride: Int
+
+    /// The pixel at (y, x) of the plane, -1 being the border.
+    func offset(image: Int, block: Int, y: Int, x: Int) -> Int {
+        offset + image * imageStride + block * blockStride + (y + 1) * rowStride + (x + 1) * lanes
+    }
+
+    /// How long a side is with its border: tiles of 4 or 6 pixels may begin inside the plane and end beyond it.
+    static func padded(_ length: Int) -> Int { max(length.roundedUp(to: 4), length.roundedUp(to: 6)) + 2 }
+}
+
+/// Lays tensors out in the workspace, each at the start of a page so that none shares a cache line with another.
+struct WorkspaceLayout {
+    let lanes: Int
+    private(set) var floats = 0
+
+    init(lanes: Int) { self.lanes = lanes }
+
+    /// A tensor of `channels`, for `images` at once; with `isShared` they use the same memory in turn.
+    mutating func tensor(
+        channels: Int, height: Int, width: Int, images: Int, isShared: Bool = false
+    ) -> BlockedTensor {
+        let blocks = (channels + lanes - 1) / lanes
+        let rowStride = BlockedTensor.padded(width) * lanes
+        let blockStride = BlockedTensor.padded(height) * rowStride
+        return BlockedTensor(
+            offset: reserve(blocks * blockStride * (isShared ? 1 : images)), blocks: blocks, height: height,
+            width: width, lanes: lanes, rowStride: rowStride, blockStride: blockStride,
+            imageStride: isShared ? 0 : blocks * blockStride)
+    }
+
+    /// The offset of `count` more floats.
+    mutating func reserve(_ count: Int) -> Int {
+        let offset = floats
+        floats += count.roundedUp(to: 1024)
+        return offset
+    }
+}
+
+extension Int {
+    func roundedUp(to multiple: Int) -> Int { (self + multiple - 1) / multiple * multiple }
+}

@@ -1,0 +1,213 @@
+internal import CKernels
+
+/// One convolution of a plan, on some of its images: what every thread of the team runs.
+struct WinogradConvolution {
+    let layer: WinogradLayer
+    let schedule: WinogradSchedule
+    let step: BlockedPlan.Step
+    let images: Range<Int>
+    let kernels: Kernels
+    let workspace: UnsafeMutablePointer<Float>
+    /// Where scratch memory of each thread begins, and of all together.
+    let scratch: [Int]
+    let sharedScratch: Int
+
+    private var lanes: Int { kernels.lanes }
+
+    /// Does this thread's part, and returns when all have done theirs.
+    func run(_ worker: inout Worker) {
+        let blocks = blocks(of: schedule.ownTiles, least: worker.threads)
+        if schedule.isShared(tiles: blocks.count, threads: worker.threads) {
+            runTogether(blocks: self.blocks(of: schedule.sharedTiles), &worker)
+        } else {
+            runOwn(blocks: blocks, &worker)
+        }
+    }
+
+    private func blocks(of size: Int, least: Int = 1) -> TileBlocks {
+        TileBlocks(
+            outputs: layer.outputs, height: step.output.height, width: step.output.width, images: images, size: size,
+            least: least)
+    }
+
+    /// Each thread transforms, multiplies and finishes blocks of its own.
+    private func runOwn(blocks: TileBlocks, _ worker: inout Worker) {
+        let input = workspace + scratch[worker.thread]
+        let products = input + layer.components * schedule.ownStride
+        var inputs = Prefetch()
+        var outputs = Prefetch()
+        // With few blocks, one that is claimed ahead would be one that another thread waits for.
+        let looksAhead = blocks.blocks > 4 * worker.threads
+        var next = worker.claim(below: blocks.blocks)
+        while let block = next {
+            let tiles = blocks.tiles(of: block)
+            for channelBlock in 0..<layer.blocks {
+                transform(blocks, tiles, channelBlock, to: input, stride: schedule.ownStride)
+            }
+            inputs.clear()
+            if looksAhead {
+                next = worker.claim(below: blocks.blocks)
+                if let next { addInputs(blocks, blocks.tiles(of: next), to: &inputs) }
+            }
+            inputs.spread(over: layer.panels * layer.components)
+            for panel in 0..<layer.panels {
+                outputs.clear()
+                addOutputs(blocks, tiles, panel, to: &outputs)
+                outputs.spread(over: layer.components)
+                multiply(
+                    blocks, tiles, panel, input: input, stride: schedule.ownStride, to: products,
+                    productStride: schedule.ownProductStride, &inputs, &outputs)
+                finish(blocks, tiles, panel, products: products, stride: schedule.ownProductStride)
+            }
+            if !looksAhead { next = worker.claim(below: blocks.blocks) }
+        }
+        worker.endPhase(of: blocks.blocks)
+    }
+
+    /// All threads work on one block after the other: first on its channels, then on its panels of output channels.
+    private func runTogether(blocks: TileBlocks, _ worker: inout Worker) {
+        let input = workspace + sharedScratch
+        let products = workspace + scratch[worker.thread]
+        var inputs = Prefetch()
+        var outputs = Prefetch()
+        for block in 0..<blocks.blocks {
+            let tiles = blocks.tiles(of: block)
+            worker.share(layer.blocks) { channelBlock in
+                transform(blocks, tiles, channelBlock, to: input, stride: schedule.sharedStride)
+            }
+            worker.share(layer.panels) { panel in
+                outputs.clear()
+                addOutputs(blocks, tiles, panel, to: &outputs)
+                outputs.spread(over: layer.components)
+                multiply(
+                    blocks, tiles, panel, input: input, stride: schedule.sharedStride, to: products,
+                    productStride: schedule.sharedProductStride, &inputs, &outputs)
+                finish(blocks, tiles, panel, products: products, stride: schedule.sharedProductStride)
+            }
+        }
+    }
+
+    /// The input transform of some tiles, one channel block.
+    private func transform(
+        _ blocks: TileBlocks, _ tiles: Range<Int>, _ channelBlock: Int, to input: UnsafeMutablePointer<Float>,
+        stride: Int
+    ) {
+        let source = source(of: channelBlock)
+        let kernel = kernels.input(layer.outputs, replicated: channelBlock >= layer.plainBlocks)
+        blocks.forEachRun(in: tiles) { run in
+            var job = ck_input(
+                source: workspace + source.firstPixel(of: run), row_stride: source.tensor.rowStride,
+                tiles: input + (channelBlock * blocks.size + run.before) * lanes, component_stride: stride,
+                count: run.count)
+            kernel(&job)
+        }
+    }
+
+    /// The matrix products of one panel of output channels.
+    private func multiply(
+        _ blocks: TileBlocks, _ tiles: Range<Int>, _ panel: Int, input: UnsafeMutablePointer<Float>, stride: Int,
+        to products: UnsafeMutablePointer<Float>, productStride: Int, _ inputs: inout Prefetch,
+        _ outputs: inout Prefetch
+    ) {
+        inputs.withPointer { inputs in
+            outputs.withPointer { outputs in
+                var job = ck_products(
+                    tiles: input, tile_component_stride: stride, tile_block_stride: blocks.size * lanes,
+                    weights: layer.weights(of: panel), products: products, product_component_stride: productStride,
+                    product_vector_stride: blocks.size * lanes, side: layer.outputs + 2, tile_count: tiles.count,
+                    vectors: layer.vectors(of: panel), blocks: layer.blocks, plain_blocks: layer.plainBlocks,
+                    ahead: (inputs, outputs))
+                kernels.products(&job)
+            }
+        }
+    }
+
+    /// The output transform of one panel of output channels, with all that follows it.
+    private func finish(
+        _ blocks: TileBlocks, _ tiles: Range<Int>, _ panel: Int, products: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        let kernel = kernels.output(layer.outputs)
+        for vector in 0..<layer.vectors(of: panel) {
+            let block = panel * layer.panelVectors + vector
+            let shortcut = shortcut(for: block)
+            blocks.forEachRun(in: tiles) { run in
+                let (y, x) = (run.row * layer.outputs, run.column * layer.outputs)
+                var job = ck_output(
+                    products: products + (vector * blocks.size + run.before) * lanes, component_stride: stride,
+                    count: run.count, bias: layer.epilogue.base + block * lanes,
+                    slopes: layer.epilogue.base + (layer.vectors + block) * lanes,
+                    output: workspace + step.output.offset(image: run.image, block: block, y: y, x: x),
+                    row_stride: step.output.rowStride, shortcut: nil, shortcut_row_stride: 0, pooled: nil,
+                    pooled_row_stride: 0, rows: step.output.height - y, columns: step.output.width - x)
+                if let shortcut {
+                    job.shortcut = UnsafePointer(
+                        workspace + shortcut.offset(image: run.image, block: block, y: y, x: x))
+                    job.shortcut_row_stride = shortcut.rowStride
+                }
+                if let pooled = step.pooled {
+                    job.pooled = workspace + pooled.offset(image: run.image, block: block, y: y / 2, x: x / 2)
+                    job.pooled_row_stride = pooled.rowStride
+                }
+                kernel(&job)
+            }
+        }
+    }
+
+    /// What is added to an output block. A shortcut from fewer channels than the output has adds nothing to the rest.
+    private func shortcut(for block: Int) -> BlockedTensor? {
+        guard let shortcut = step.shortcut, block < shortcut.blocks else { return nil }
+        return shortcut
+    }
+
+    /// Where one channel block of the input comes from.
+    private struct Source {
+        let tensor: BlockedTensor
+        let block: Int
+        /// Pixels from one tile's patch to the next's.
+        let pitch: Int
+
+        func firstPixel(of run: TileBlocks.Run) -> Int {
+            tensor.offset(image: run.image, block: block, y: run.row * pitch - 1, x: run.column * pitch - 1)
+        }
+    }
+
+    private func source(of channelBlock: Int) -> Source {
+        if channelBlock >= layer.plainBlocks, let replicated = step.replicated {
+            return Source(tensor: replicated, block: channelBlock - layer.plainBlocks, pitch: layer.outputs / 2)
+        }
+        return Source(tensor: step.plain, block: channelBlock, pitch: layer.outputs)
+    }
+
+    /// The pixels that the input transform of some tiles will read.
+    private func addInputs(_ blocks: TileBlocks, _ tiles: Range<Int>, to list: inout Prefetch) {
+        for channelBlock in 0..<layer.blocks {
+            let source = source(of: channelBlock)
+            blocks.forEachRun(in: tiles) { run in
+                let first = workspace + source.firstPixel(of: run)
+                for row in 0..<source.pitch + 2 {
+                    list.add(first + row * source.tensor.rowStride, floats: (run.count * source.pitch + 2) * lanes)
+                }
+            }
+        }
+    }
+
+    /// The pixels that the output transform of some tiles will write or add.
+    private func addOutputs(_ blocks: TileBlocks, _ tiles: Range<Int>, _ panel: Int, to list: inout Prefetch) {
+        for vector in 0..<layer.vectors(of: panel) {
+            let block = panel * layer.panelVectors + vector
+            let shortcut = shortcut(for: block)
+            blocks.forEachRun(in: tiles) { run in
+                let x = run.column * layer.outputs
+                let floats = run.count * layer.outputs * lanes
+                func add(_ tensor: BlockedTensor, y: Int, x: Int, floats: Int) {
+                    list.add(workspace + tensor.offset(image: run.image, block: block, y: y, x: x), floats: floats)
+                }
+                for y in run.row * layer.outputs..<min((run.row + 1) * layer.outputs, step.output.height) {
+                    add(step.output, y: y, x: x, floats: floats)
+                    if let shortcut, shortcut.offset != step.output.offset { add(shortcut, y: y, x: x, floats: floats) }
+                    if let pooled = step.pooled, y % 2 == 0 { add(pooled, y: y / 2, x: x / 2, floats: floats / 2) }
+                }
+            }
+        }
+    }
+}
