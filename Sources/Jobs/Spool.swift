@@ -29,7 +29,9 @@ public struct Spool: Sendable {
             try makeFolder(part)
             guard access(part.path, R_OK | W_OK | X_OK) == 0 else { throw .notWritable(folder: folder.path) }
         }
-        try syncToDisk(folder)
+        try syncFolder(folder)
+        // If the folder is new, its name is in the one above, which others may own: as well as can be.
+        try? syncFolder(folder.appending(path: ".."))
     }
 
     /// The folder of a job's files; it exists once they were adopted.
@@ -53,14 +55,14 @@ public struct Spool: Sendable {
         var moved: [URL] = []
         do throws(SpoolError) {
             for file in files {
-                try syncToDisk(file.from)
+                try syncFile(file.from)
                 let place = target.appending(path: file.name)
                 guard rename(file.from.path, place.path) == 0 else { throw SpoolError("store the upload", code: errno) }
                 moved.append(place)
             }
-            try syncToDisk(target)
-            try syncToDisk(jobs)
-            try syncToDisk(incoming)
+            try syncFolder(target)
+            try syncFolder(jobs)
+            try syncFolder(incoming)
         } catch {
             for place in moved { unlink(place.path) }
             if isNew { rmdir(target.path) }
@@ -71,14 +73,14 @@ public struct Spool: Sendable {
     /// Returns once everything in a job's folder would survive a power loss.
     public func sync(_ id: JobID) throws(SpoolError) {
         let target = folder(of: id)
-        for name in try names(in: target) { try syncToDisk(target.appending(path: name)) }
-        try syncToDisk(target)
+        for name in try names(in: target) { try syncFile(target.appending(path: name)) }
+        try syncFolder(target)
     }
 
     /// Removes a job's folder with every file in it; a folder that does not exist is no error.
     public func remove(_ id: JobID) throws(SpoolError) {
         try removeTree(folder(of: id))
-        try syncToDisk(jobs)
+        try syncFolder(jobs)
     }
 
     /// Removes what a crash left behind: every upload in flight, and the folders of jobs that are not to be kept.
@@ -99,8 +101,8 @@ public struct Spool: Sendable {
             try removeTree(folder(of: id))
             removed += 1
         }
-        try syncToDisk(incoming)
-        try syncToDisk(jobs)
+        try syncFolder(incoming)
+        try syncFolder(jobs)
         return removed
     }
 
@@ -189,9 +191,18 @@ private func removeTree(_ place: URL) throws(SpoolError) {
     guard rmdir(place.path) == 0 || errno == ENOENT else { throw SpoolError("remove files", code: errno) }
 }
 
-/// Returns once a file's bytes, or a folder's entries, are on the disk itself.
-private func syncToDisk(_ place: URL) throws(SpoolError) {
-    let descriptor = open(place.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+/// Returns once a file's bytes are on the disk itself. A link is an error, wherever it leads.
+private func syncFile(_ file: URL) throws(SpoolError) {
+    try syncToDisk(file, flags: O_NOFOLLOW)
+}
+
+/// Returns once the names in a folder are on the disk itself.
+private func syncFolder(_ folder: URL) throws(SpoolError) {
+    try syncToDisk(folder, flags: O_DIRECTORY)
+}
+
+private func syncToDisk(_ place: URL, flags: Int32) throws(SpoolError) {
+    let descriptor = open(place.path, O_RDONLY | O_CLOEXEC | flags)
     guard descriptor >= 0 else { throw SpoolError("store files", code: errno) }
     defer { close(descriptor) }
     guard fsync(descriptor) == 0 else { throw SpoolError("store files", code: errno) }

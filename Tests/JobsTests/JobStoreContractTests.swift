@@ -274,6 +274,23 @@ import Testing
         }
     }
 
+    /// Also where it could not be queued again anyway: the user asked for the end, and it is no failure.
+    @Test(arguments: StoreKind.allCases)
+    func cancelOutweighsTheLastAttempt(kind: StoreKind) throws {
+        try kind.withStore { store in
+            let thrown = try store.enqueueOne().id
+            let claim = try #require(try store.claim(at: time(), lease: .seconds(60), maxAttempts: 1))
+            _ = try store.cancel(thrown, at: time(1))
+            #expect(try store.finish(claim, .retry(reason: broken), at: time(2))?.state == .cancelled)
+
+            let lost = try store.enqueueOne().id
+            _ = try store.claim(at: time(), lease: .seconds(60), maxAttempts: 1)
+            _ = try store.cancel(lost, at: time(1))
+            #expect(try store.claim(at: time(60), lease: .seconds(60), maxAttempts: 1) == nil)
+            #expect(try store.job(lost)?.state == .cancelled)
+        }
+    }
+
     @Test(arguments: StoreKind.allCases)
     func resultThatComesBeforeTheCancelIsNoticedIsKept(kind: StoreKind) throws {
         try kind.withStore { store in

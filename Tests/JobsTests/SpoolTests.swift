@@ -70,6 +70,20 @@ import Testing
         }
     }
 
+    /// The data folder itself may be one: operators move it to another disk.
+    @Test func dataFolderMayBeALink() throws {
+        try withTemporaryFolder { folder in
+            let disk = folder.appending(path: "disk")
+            let link = folder.appending(path: "data")
+            try FileManager.default.createDirectory(at: disk, withIntermediateDirectories: true)
+            try FileManager.default.createSymbolicLink(at: link, withDestinationURL: disk)
+            let spool = try Spool(folder: link)
+            let id = JobID()
+            try spool.adopt(files: [(put("x", "u", in: spool), "image.nii")], for: id)
+            #expect(text(disk.appending(path: "jobs/\(id)/image.nii")) == "x")
+        }
+    }
+
     @Test func removeTakesEverything() throws {
         try withTemporaryFolder { folder in
             let spool = try Spool(folder: folder)
