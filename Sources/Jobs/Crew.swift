@@ -1,0 +1,291 @@
+import Foundation
+import Glibc
+import Logging
+import Synchronization
+
+/// What the threads of a ``WorkerPool`` share: the workers, and the keeper that renews leases.
+final class Crew: Sendable {
+    struct Settings: Sendable {
+        var workers: Int
+        var lease: Duration
+        var maxAttempts: Int
+        /// How often an idle worker looks for a job that nobody announced.
+        var poll: Duration = .seconds(1)
+        /// How often the keeper carries progress and requests to cancel.
+        var tick: Duration = .milliseconds(500)
+        /// How long a job that was asked to stop may take to do so when the server stops.
+        var grace: Duration = .seconds(5)
+        /// How often a finished run is offered to a store that does not answer, and the time between.
+        var finishTries = 60
+        var finishPause: Duration = .seconds(1)
+    }
+
+    /// A run in progress.
+    private struct Run: Sendable {
+        let claim: ClaimedJob
+        let context: JobContext
+        var renewAfter: ContinuousClock.Instant
+    }
+
+    private struct State {
+        var runs: [UUID: Run] = [:]
+        var liveWorkers = 0
+        var isStopping = false
+        var isStoreFailing = false
+    }
+
+    let bell = Bell()
+    private let store: any JobStore
+    private let spool: Spool
+    private let settings: Settings
+    private let logger: Logger
+    private let work: WorkerPool.Work
+    private let state = Mutex(State())
+
+    init(
+        store: any JobStore, spool: Spool, settings: Settings, logger: Logger, work: @escaping WorkerPool.Work
+    ) {
+        precondition(settings.workers >= 1 && settings.maxAttempts >= 1 && settings.lease > .zero)
+        self.store = store
+        self.spool = spool
+        self.settings = settings
+        self.logger = logger
+        self.work = work
+    }
+
+    func start() {
+        state.withLock { state in
+            precondition(state.liveWorkers == 0 && !state.isStopping, "a worker pool is started once")
+            state.liveWorkers = settings.workers
+        }
+        for _ in 0..<settings.workers { startThread { self.workerLoop() } }
+        startThread { self.keeperLoop() }
+    }
+
+    func beginStop() {
+        state.withLock { $0.isStopping = true }
+        bell.ring()
+    }
+
+    func stop(timeout: Duration) -> Bool {
+        beginStop()
+        if waitForWorkers(timeout) { return true }
+        for run in state.withLock({ Array($0.runs.values) }) { run.context.requestStop(.shutdown) }
+        if waitForWorkers(settings.grace) { return true }
+        for run in state.withLock({ Array($0.runs.values) }) {
+            run.context.requestStop(.leaseLost)
+            finish(run.claim, .postponed(reason: nil, until: Date()))
+        }
+        return false
+    }
+
+    private func waitForWorkers(_ timeout: Duration) -> Bool {
+        let end = ContinuousClock.now + timeout
+        while true {
+            let seen = bell.count
+            if state.withLock({ $0.liveWorkers }) == 0 { return true }
+            let left = end - ContinuousClock.now
+            guard left > .zero else { return false }
+            bell.wait(past: seen, timeout: left)
+        }
+    }
+
+    private var isStopping: Bool { state.withLock { $0.isStopping } }
+
+    // MARK: - Workers
+
+    private func workerLoop() {
+        while !isStopping {
+            let seen = bell.count
+            if let claim = claim() { run(claim) } else if !isStopping { bell.wait(past: seen, timeout: settings.poll) }
+        }
+        state.withLock { $0.liveWorkers -= 1 }
+        bell.ring()
+    }
+
+    private func claim() -> ClaimedJob? {
+        do throws(JobStoreError) {
+            let claim = try store.claim(
+                at: Date(), lease: settings.lease, maxAttempts: settings.maxAttempts, givenUp: logEnd)
+            storeAnswers(nil)
+            return claim
+        } catch {
+            storeAnswers(error)
+            return nil
+        }
+    }
+
+    private func run(_ claim: ClaimedJob) {
+        let context = JobContext()
+        let run = Run(claim: claim, context: context, renewAfter: .now + settings.lease / 3)
+        state.withLock { $0.runs[claim.token] = run }
+        let waited = claim.job.startedAt?.timeIntervalSince(claim.job.createdAt) ?? 0
+        logger.info(
+            "job started",
+            metadata: [
+                "job": "\(claim.job.id)", "attempt": "\(claim.job.attempts)", "waited_ms": "\(Int(waited * 1_000))",
+            ])
+        let outcome = outcome(of: claim, context)
+        if let outcome { finish(claim, outcome) }
+        // Only now: until the end is written the keeper holds the lease.
+        state.withLock { $0.runs[claim.token] = nil }
+    }
+
+    /// How the run ended, or nil if it is not ours to say: the lease was lost.
+    private func outcome(of claim: ClaimedJob, _ context: JobContext) -> JobOutcome? {
+        do {
+            let result = try work(claim.job, spool.folder(of: claim.job.id), context)
+            try spool.sync(claim.job.id)
+            return .succeeded(result: result)
+        } catch let failure as JobFailure {
+            return .failed(failure)
+        } catch let failure as RetryableFailure {
+            return .postponed(reason: failure.failure, until: Date() + failure.delay / .seconds(1))
+        } catch SpoolError.diskFull {
+            return .postponed(reason: .diskFull, until: Date() + 30)
+        } catch let error where error is CancelledError || error is CancellationError {
+            switch context.stop {
+            case .cancelled: return .cancelled
+            case .shutdown: return .postponed(reason: nil, until: Date())
+            case .leaseLost:
+                logger.warning("job abandoned: its lease was lost", metadata: ["job": "\(claim.job.id)"])
+                return nil
+            case nil: return internalError(error, claim)
+            }
+        } catch {
+            return internalError(error, claim)
+        }
+    }
+
+    private func internalError(_ error: any Error, _ claim: ClaimedJob) -> JobOutcome {
+        // The type only: an error's text may hold a file name or a part of the upload.
+        logger.error(
+            "job met an internal error",
+            metadata: [
+                "job": "\(claim.job.id)", "attempt": "\(claim.job.attempts)", "error": "\(type(of: error))",
+                "code": "\((error as NSError).code)",
+            ])
+        return .retry(reason: .internalError)
+    }
+
+    /// Writes how a run ended, again and again while the store does not answer. If it never does, the lease runs out
+    /// and the job is started again.
+    private func finish(_ claim: ClaimedJob, _ outcome: JobOutcome) {
+        for attempt in 1...settings.finishTries {
+            do throws(JobStoreError) {
+                let job = try store.finish(claim, outcome, at: Date())
+                storeAnswers(nil)
+                if let job {
+                    logEnd(job)
+                } else {
+                    logger.warning("job result refused: its lease was lost", metadata: ["job": "\(claim.job.id)"])
+                }
+                return
+            } catch {
+                storeAnswers(error)
+                if case .removed = error { return }
+                if isStopping && attempt > 3 { return }
+                Thread.sleep(forTimeInterval: settings.finishPause / .seconds(1))
+            }
+        }
+    }
+
+    // MARK: - Keeper
+
+    private func keeperLoop() {
+        while state.withLock({ !$0.isStopping || $0.liveWorkers > 0 }) {
+            let seen = bell.count
+            for run in state.withLock({ Array($0.runs.values) }) { keep(run) }
+            bell.wait(past: seen, timeout: settings.tick)
+        }
+    }
+
+    /// Writes what is new of a run and renews its lease when that is due; otherwise only looks for a request to cancel.
+    private func keep(_ run: Run) {
+        let (report, isNew) = run.context.takeReport()
+        do throws(JobStoreError) {
+            guard isNew || ContinuousClock.now >= run.renewAfter else {
+                if try store.job(run.claim.job.id)?.cancelRequested == true { run.context.requestStop(.cancelled) }
+                return
+            }
+            let lease = try store.renew(
+                run.claim, stage: report.stage, progress: report.progress, until: Date() + settings.lease / .seconds(1))
+            state.withLock { $0.runs[run.claim.token]?.renewAfter = .now + settings.lease / 3 }
+            switch lease {
+            case .held: break
+            case .cancelRequested: run.context.requestStop(.cancelled)
+            case .lost: run.context.requestStop(.leaseLost)
+            }
+        } catch {
+            if case .removed = error { run.context.requestStop(.leaseLost) } else { storeAnswers(error) }
+        }
+    }
+
+    // MARK: - Log
+
+    private func logEnd(_ job: Job) {
+        var logger = logger
+        logger[metadataKey: "job"] = "\(job.id)"
+        logger[metadataKey: "attempt"] = "\(job.attempts)"
+        if let failure = job.failure { logger[metadataKey: "code"] = "\(failure.code)" }
+        if let start = job.startedAt, let end = job.finishedAt {
+            logger[metadataKey: "run_ms"] = "\(Int(end.timeIntervalSince(start) * 1_000))"
+        }
+        switch job.state {
+        case .succeeded: logger.info("job succeeded")
+        case .cancelled: logger.info("job cancelled")
+        case .failed: logger.error("job failed")
+        case .queued: logger.warning("job queued again")
+        case .running: logger.info("job running")
+        }
+    }
+
+    /// One line when the store stops answering and one when it answers again, however often it is asked.
+    private func storeAnswers(_ error: JobStoreError?) {
+        let changed = state.withLock { state in
+            defer { state.isStoreFailing = error != nil }
+            return state.isStoreFailing != (error != nil)
+        }
+        guard changed else { return }
+        if let error {
+            logger.error("job store does not answer", metadata: ["error": "\(error)"])
+        } else {
+            logger.info("job store answers again")
+        }
+    }
+}
+
+extension JobFailure {
+    /// Something threw that the work should have turned into a reason.
+    static let internalError = JobFailure(
+        code: "internal_error",
+        message: "The server met an internal error. Send the scan again; if it fails again, ask the operator.")
+
+    /// A result could not be written; the job waits.
+    static let diskFull = JobFailure(
+        code: "disk_full", message: "The server's disk is full. The job starts again by itself once there is space.")
+}
+
+// MARK: - Threads
+
+private final class ThreadStart {
+    let body: @Sendable () -> Void
+
+    init(body: @escaping @Sendable () -> Void) {
+        self.body = body
+    }
+}
+
+private func startThread(_ body: @escaping @Sendable () -> Void) {
+    var thread = pthread_t()
+    let start = Unmanaged.passRetained(ThreadStart(body: body)).toOpaque()
+    let status = pthread_create(&thread, nil, threadMain, start)
+    precondition(status == 0, "the system refused a worker thread: error \(status)")
+    pthread_detach(thread)
+}
+
+private func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let argument else { return nil }
+    Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue().body()
+    return nil
+}

@@ -1,0 +1,108 @@
+import Foundation
+
+/// One segmentation that a client asked for, as the store keeps it.
+public struct Job: Codable, Sendable, Equatable {
+    /// The job's name; jobs sort by age.
+    public var id: JobID
+    /// Where the job is in its life.
+    public var state: JobState
+    /// How often the job was started, the present run included. A run that was put off through no fault
+    /// of the job (a full disk, an orderly stop) is not counted.
+    public var attempts: Int
+    /// When the job was accepted.
+    public var createdAt: Date
+    /// When the present or last run started; nil while queued.
+    public var startedAt: Date?
+    /// When the job reached a final state.
+    public var finishedAt: Date?
+    /// A queued job is not started before this time; nil where it may start at once.
+    public var notBefore: Date?
+    /// What the run is, or at its end was, busy with; nil before the first report.
+    public var stage: String?
+    /// Share of the run that is done, 0...1; 1 only after success.
+    public var progress: Double
+    /// Whether a client asked to cancel. A job that had already finished its work may succeed all the same.
+    public var cancelRequested: Bool
+    /// Why a failed job failed, or why a queued job has to run again; nil otherwise.
+    public var failure: JobFailure?
+    /// What the client chose: JSON that only the caller of the store understands.
+    public var options: Data
+    /// Whether a reference mask came with the scan.
+    public var hasReference: Bool
+    /// Size of all uploaded files together, in bytes.
+    public var uploadBytes: Int
+    /// Summary written on success: JSON that only the caller of the store understands.
+    public var result: Data?
+
+    /// A job as it enters the queue.
+    public init(_ new: NewJob) {
+        id = new.id
+        state = .queued
+        attempts = 0
+        createdAt = new.createdAt
+        progress = 0
+        cancelRequested = false
+        options = new.options
+        hasReference = new.hasReference
+        uploadBytes = new.uploadBytes
+    }
+}
+
+/// What is known of a job when it is accepted. Its files are in the spool already, under `id`.
+public struct NewJob: Sendable, Equatable {
+    /// The name under which the spool adopted the files.
+    public var id: JobID
+    /// What the client chose, as JSON.
+    public var options: Data
+    /// Whether a reference mask came with the scan.
+    public var hasReference: Bool
+    /// Size of all uploaded files together, in bytes.
+    public var uploadBytes: Int
+    /// When the upload was complete.
+    public var createdAt: Date
+
+    /// Describes a job; a fresh name and the present time unless others are given.
+    public init(
+        id: JobID = JobID(), options: Data, hasReference: Bool, uploadBytes: Int, createdAt: Date = Date()
+    ) {
+        self.id = id
+        self.options = options
+        self.hasReference = hasReference
+        self.uploadBytes = uploadBytes
+        self.createdAt = createdAt
+    }
+}
+
+/// Why a job ended without a result: thrown by the work when another attempt would end alike.
+public struct JobFailure: Error, Codable, Sendable, Equatable, CustomStringConvertible {
+    /// A stable word for programs, in lower case: `attempts_exhausted`.
+    public var code: String
+    /// One or two sentences for the user: what happened, then what to do. No file names, nothing of a patient.
+    public var message: String
+
+    /// A reason with its code and its sentence.
+    public init(code: String, message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    /// The sentence for the user.
+    public var description: String { message }
+}
+
+/// Which jobs to list, newest first.
+public struct JobFilter: Sendable, Equatable {
+    /// Only jobs in this state; nil for all.
+    public var state: JobState?
+    /// Only jobs older than this one: the last job of the page before.
+    public var before: JobID?
+    /// At most this many.
+    public var limit: Int
+
+    /// A page of jobs; by default the newest 50.
+    public init(state: JobState? = nil, before: JobID? = nil, limit: Int = 50) {
+        self.state = state
+        self.before = before
+        self.limit = limit
+    }
+}

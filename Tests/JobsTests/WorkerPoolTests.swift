@@ -1,0 +1,333 @@
+import Foundation
+import Logging
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Jobs
+
+@Suite struct WorkerPoolTests {
+    /// A store, a spool and a pool over a temporary folder, with short waits so that the tests are quick.
+    private func withPool(
+        workers: Int = 1, maxAttempts: Int = 3, lease: Duration = .seconds(60), grace: Duration = .seconds(5),
+        log: CollectedLog = CollectedLog(), work: @escaping WorkerPool.Work,
+        _ body: (WorkerPool, FaultyStore, Spool) throws -> Void
+    ) throws {
+        try withTemporaryFolder { folder in
+            let spool = try Spool(folder: folder)
+            let store = FaultyStore(try StoreKind.sqlite.open(in: folder))
+            let settings = Crew.Settings(
+                workers: workers, lease: lease, maxAttempts: maxAttempts, poll: .milliseconds(50),
+                tick: .milliseconds(20), grace: grace, finishPause: .milliseconds(10))
+            let logger = Logger(label: "test") { _ in log }
+            let pool = WorkerPool(
+                crew: Crew(store: store, spool: spool, settings: settings, logger: logger, work: work))
+            try body(pool, store, spool)
+            pool.stop(timeout: .seconds(10))
+        }
+    }
+
+    /// Puts a job and its folder where a worker finds them.
+    private func submit(_ store: any JobStore, _ spool: Spool) throws -> JobID {
+        let id = JobID()
+        let upload = spool.incoming.appending(path: id.description)
+        try Data("image".utf8).write(to: upload)
+        try spool.adopt(files: [(upload, "image.nii")], for: id)
+        return try store.enqueue(
+            NewJob(id: id, options: Data(), hasReference: false, uploadBytes: 5), queueLimit: 100
+        ).id
+    }
+
+    /// Waits until the job is as asked, for at most ten seconds, and returns it.
+    private func wait(
+        _ store: any JobStore, _ id: JobID, _ place: SourceLocation = #_sourceLocation,
+        until isReached: (Job) -> Bool
+    ) throws -> Job {
+        for _ in 0..<2_000 {
+            if let job = try store.job(id), isReached(job) { return job }
+            Thread.sleep(forTimeInterval: 0.005)
+        }
+        let last = try store.job(id)
+        return try #require(nil as Job?, "the job is \(String(describing: last))", sourceLocation: place)
+    }
+
+    @Test func runsJobsAndKeepsTheirResults() throws {
+        try withPool(workers: 2) { job, folder, context in
+            context.report(stage: "reading", progress: 0.5)
+            let image = try Data(contentsOf: folder.appending(path: "image.nii"))
+            try image.write(to: folder.appending(path: "mask.nii.gz"))
+            return Data("\(job.attempts)".utf8)
+        } _: { pool, store, spool in
+            let early = try submit(store, spool)
+            pool.start()
+            let late = try (0..<5).map { _ in try submit(store, spool) }
+            pool.wake()
+            for id in [early] + late {
+                let job = try wait(store, id) { $0.state == .succeeded }
+                #expect(job.result == Data("1".utf8) && job.attempts == 1)
+                let mask = spool.folder(of: id).appending(path: "mask.nii.gz")
+                #expect(FileManager.default.fileExists(atPath: mask.path))
+            }
+        }
+    }
+
+    @Test func permanentFailureIsNotTriedAgain() throws {
+        try withPool { _, _, _ in
+            throw broken
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            let job = try wait(store, id) { $0.state == .failed }
+            #expect(job.attempts == 1 && job.failure == broken)
+        }
+    }
+
+    private struct Secret: Error, CustomStringConvertible {
+        let description = "cannot read /data/DOE^JOHN.nii"
+    }
+
+    @Test func internalErrorIsTriedThreeTimesAndTellsNothing() throws {
+        let runs = Counter()
+        try withPool { _, _, _ in
+            runs.add()
+            throw Secret()
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            let job = try wait(store, id) { $0.state == .failed }
+            #expect(job.attempts == 3 && runs.value == 3)
+            #expect(job.failure?.code == "internal_error")
+            #expect(job.failure?.message.contains("DOE") == false)
+        }
+    }
+
+    /// More often than there are attempts: a full disk is no fault of the job.
+    @Test(arguments: [true, false])
+    func fullDiskIsWaitedFor(isSpool: Bool) throws {
+        let runs = Counter()
+        try withPool(maxAttempts: 1) { job, _, _ in
+            #expect(job.attempts == 1)
+            guard runs.add() > 4 else {
+                throw RetryableFailure(code: "disk_full", message: "Full.", delay: .milliseconds(10))
+            }
+            if isSpool && runs.value == 5 { throw SpoolError.diskFull }
+            return Data()
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            if isSpool {
+                let waiting = try wait(store, id) { runs.value == 5 && $0.state == .queued }
+                #expect(waiting.failure?.code == "disk_full" && waiting.notBefore != nil && waiting.attempts == 0)
+            } else {
+                #expect(try wait(store, id) { $0.state == .succeeded }.attempts == 1)
+            }
+        }
+    }
+
+    @Test func cancelReachesARunningJob() throws {
+        let started = Counter()
+        try withPool { _, _, context in
+            started.add()
+            while true {
+                try context.checkCancelled()
+                Thread.sleep(forTimeInterval: 0.001)
+            }
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            _ = try wait(store, id) { _ in started.value == 1 }
+            _ = try store.cancel(id, at: Date())
+            pool.wake()
+            let job = try wait(store, id) { $0.state == .cancelled }
+            #expect(job.failure == nil && job.finishedAt != nil)
+        }
+    }
+
+    @Test func cancellationErrorWithoutARequestIsAnInternalError() throws {
+        try withPool { _, _, _ in
+            throw CancellationError()
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            #expect(try wait(store, id) { $0.state == .failed }.failure?.code == "internal_error")
+        }
+    }
+
+    @Test func keeperCarriesProgressAndHoldsTheLeaseOfASilentStep() throws {
+        let release = Counter()
+        try withPool(lease: .milliseconds(300)) { _, _, context in
+            context.report(stage: "stage 2", progress: 0.75)
+            while release.value == 0 { Thread.sleep(forTimeInterval: 0.001) }
+            return Data()
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            let job = try wait(store, id) { $0.stage != nil }
+            #expect(job.stage == "stage 2" && job.progress == 0.75)
+            // Nothing new is reported: these renewals are made for the lease's sake.
+            _ = try wait(store, id) { _ in store.renewals.count >= 4 }
+            #expect(zip(store.renewals, store.renewals.dropFirst()).allSatisfy { $0 < $1 })
+            release.add()
+            #expect(try wait(store, id) { $0.state == .succeeded }.attempts == 1)
+        }
+    }
+
+    @Test func lostLeaseStopsTheWorkAndItsResultIsRefused() throws {
+        let stopped = Counter()
+        try withPool(lease: .milliseconds(300)) { job, _, context in
+            guard job.attempts == 1 else { return Data("second".utf8) }
+            while !context.isCancelled { Thread.sleep(forTimeInterval: 0.001) }
+            stopped.add()
+            return Data("first".utf8)
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            _ = try wait(store, id) { $0.state == .running }
+            let thief = try #require(
+                try store.claim(at: Date() + 120, lease: .seconds(60), maxAttempts: 3))
+            #expect(thief.job.id == id && thief.job.attempts == 2)
+            // Renewed every 100 ms, so the worker soon learns that it is late.
+            for _ in 0..<2_000 where stopped.value == 0 { Thread.sleep(forTimeInterval: 0.005) }
+            #expect(stopped.value == 1)
+            pool.stop(timeout: .seconds(10))
+            let job = try #require(try store.finish(thief, .succeeded(result: Data("thief".utf8)), at: Date()))
+            #expect(job.result == Data("thief".utf8))
+        }
+    }
+
+    @Test func stopLetsAJobEnd() throws {
+        let started = Counter()
+        try withPool { _, _, _ in
+            started.add()
+            Thread.sleep(forTimeInterval: 0.2)
+            return Data()
+        } _: { pool, store, spool in
+            let first = try submit(store, spool)
+            let second = try submit(store, spool)
+            pool.start()
+            _ = try wait(store, first) { _ in started.value == 1 }
+            #expect(pool.stop(timeout: .seconds(10)))
+            #expect(try store.job(first)?.state == .succeeded)
+            #expect(try store.job(second)?.state == .queued)
+        }
+    }
+
+    @Test func stopQueuesAgainWhatTakesTooLong() throws {
+        let started = Counter()
+        try withPool { _, _, context in
+            started.add()
+            while true {
+                try context.checkCancelled()
+                Thread.sleep(forTimeInterval: 0.001)
+            }
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            _ = try wait(store, id) { _ in started.value == 1 }
+            #expect(pool.stop(timeout: .milliseconds(50)))
+            let job = try #require(try store.job(id))
+            #expect(job.state == .queued && job.attempts == 0 && job.notBefore == nil && job.failure == nil)
+        }
+    }
+
+    @Test func stopQueuesAgainWhatDoesNotListen() throws {
+        let release = Counter()
+        let returned = Counter()
+        try withPool(grace: .milliseconds(50)) { _, _, _ in
+            while release.value == 0 { Thread.sleep(forTimeInterval: 0.001) }
+            returned.add()
+            return Data("late".utf8)
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            _ = try wait(store, id) { $0.state == .running }
+            #expect(!pool.stop(timeout: .milliseconds(50)))
+            #expect(try store.job(id)?.state == .queued)
+            #expect(try store.job(id)?.attempts == 0)
+            release.add()
+            // Its late result changes nothing.
+            _ = try wait(store, id) { _ in returned.value == 1 }
+            #expect(pool.stop(timeout: .seconds(10)))
+            #expect(try store.job(id)?.state == .queued)
+        }
+    }
+
+    @Test func resultWaitsForAStoreThatDoesNotAnswer() throws {
+        let runs = Counter()
+        let log = CollectedLog()
+        try withPool(log: log) { _, _, _ in
+            runs.add()
+            return Data()
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            store.failFinishes(5)
+            pool.start()
+            #expect(try wait(store, id) { $0.state == .succeeded }.attempts == 1)
+            #expect(runs.value == 1)
+        }
+        // One line when it stopped answering, one when it answered again.
+        #expect(
+            log.messages == ["job started", "job store does not answer", "job store answers again", "job succeeded"])
+    }
+
+    @Test func workersOutliveAStoreThatDoesNotAnswer() throws {
+        try withPool(workers: 2) { _, _, _ in
+            Data()
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            store.failClaims(6)
+            pool.start()
+            #expect(try wait(store, id) { $0.state == .succeeded }.attempts == 1)
+        }
+    }
+
+    @Test func logHasOneLineForEachChangeAndNothingOfTheUpload() throws {
+        let log = CollectedLog()
+        try withPool(maxAttempts: 2, log: log) { _, _, _ in
+            throw Secret()
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            _ = try wait(store, id) { $0.state == .failed }
+            pool.stop(timeout: .seconds(10))
+            #expect(
+                log.messages == [
+                    "job started", "job met an internal error", "job queued again",
+                    "job started", "job met an internal error", "job failed",
+                ])
+            #expect(log.lineMetadata.allSatisfy { $0["job"] == "\(id)" })
+            #expect(log.lineMetadata.map { $0["attempt"] } == ["1", "1", "1", "2", "2", "2"])
+            #expect(!"\(log.lineMetadata)".contains("DOE"))
+        }
+    }
+
+    /// A job given up without a run of ours is logged all the same.
+    @Test func logTellsOfJobsGivenUp() throws {
+        let log = CollectedLog()
+        try withPool(maxAttempts: 1, log: log) { _, _, _ in
+            Data()
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            _ = try store.claim(at: Date() - 100, lease: .seconds(1), maxAttempts: 1)
+            pool.start()
+            _ = try wait(store, id) { $0.state == .failed }
+            pool.stop(timeout: .seconds(10))
+            #expect(log.messages == ["job failed"])
+            #expect(log.lineMetadata.first?["code"] == "attempts_exhausted")
+        }
+    }
+
+    @Test func reportIsClampedAndOnlyNewOnce() {
+        let context = JobContext()
+        #expect(!context.takeReport().isNew)
+        context.report(stage: "a", progress: .nan)
+        #expect(context.takeReport() == (JobContext.Report(stage: "a", progress: 0), true))
+        context.report(stage: "a", progress: 0)
+        #expect(!context.takeReport().isNew)
+        context.report(stage: "a", progress: 7)
+        #expect(context.takeReport().report.progress == 1)
+        #expect(throws: Never.self) { try context.checkCancelled() }
+        context.requestStop(.cancelled)
+        #expect(throws: CancelledError.self) { try context.checkCancelled() }
+    }
+}
