@@ -6,10 +6,7 @@
 
 // What a daemon is started with. Every callback gets `context` as its first argument.
 struct cmhd_start {
-    int listen_socket; // bound and listening; closed by the caller, after MHD_stop_daemon
-    unsigned int threads;
     unsigned int connection_limit;
-    unsigned int connections_per_address; // 0: no limit
     unsigned int idle_timeout_seconds;
     size_t connection_memory; // bytes a connection may use for its head and its buffers
     void *context;
@@ -20,25 +17,21 @@ struct cmhd_start {
     void (*log)(void *context, const char *format, va_list arguments);
 };
 
-// Starts a daemon on epoll threads of its own, or returns NULL with errno set.
+// Starts a daemon with an epoll thread of its own that serves the sockets given by MHD_add_connection, or returns NULL
+// with errno set.
 static inline struct MHD_Daemon *cmhd_start_daemon(const struct cmhd_start *start) {
-    const unsigned int flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
-    struct MHD_OptionItem pool[] = {
-        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)start->threads, NULL}, {MHD_OPTION_END, 0, NULL}};
-    if (start->threads < 2) pool[0].option = MHD_OPTION_END; // a pool of one is refused
+    const unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+                               MHD_USE_ITC | MHD_USE_ERROR_LOG;
     return MHD_start_daemon(
         flags, 0, NULL, NULL, start->answer, start->context,
         MHD_OPTION_EXTERNAL_LOGGER, start->log, start->context, // first: it hears about the other options
-        MHD_OPTION_LISTEN_SOCKET, start->listen_socket,
         MHD_OPTION_CONNECTION_LIMIT, start->connection_limit,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, start->connections_per_address,
         MHD_OPTION_CONNECTION_TIMEOUT, start->idle_timeout_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, start->connection_memory,
         MHD_OPTION_URI_LOG_CALLBACK, start->target, start->context,
         MHD_OPTION_NOTIFY_COMPLETED, start->completed, start->context,
         MHD_OPTION_NOTIFY_CONNECTION, start->connection, start->context,
-        MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+        MHD_OPTION_END);
 }
 
 static inline int cmhd_socket(struct MHD_Connection *connection) {

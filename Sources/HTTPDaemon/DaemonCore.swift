@@ -24,7 +24,7 @@ final class DaemonCore: Sendable {
     }
 
     init(
-        settings: DaemonSettings, logger: Logger, write: @escaping UploadFile.Write,
+        settings: DaemonSettings, connectionLimit: Int, logger: Logger, write: @escaping UploadFile.Write,
         plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Response
     ) {
         self.settings = settings
@@ -33,6 +33,7 @@ final class DaemonCore: Sendable {
         self.plan = plan
         handler = answer
         watch = ConnectionWatch(
+            limit: connectionLimit, limitByAddress: settings.connectionsPerAddressLimit,
             uploadMinimum: settings.uploadMinimumBytesPerSecond, uploadWindow: .seconds(settings.uploadWindowSeconds))
         handlers = HandlerThreads(count: settings.handlerThreads)
     }

@@ -29,8 +29,9 @@ public struct DaemonSettings: Sendable, Equatable {
     public var stopSeconds = 30
     /// Parts of a multipart body, at least 1; more are answered 413.
     public var partLimit = 64
-    /// Bytes of a head, and of the buffer a body is read through, at least 4096.
-    public var connectionMemoryBytes = 64 * 1024
+    /// Bytes that a connection may use for its head and for the buffer a body is read through, at least 4096. Larger
+    /// heads are answered 431 or 414.
+    public var connectionMemoryBytes = 32 * 1024
 
     /// The defaults; set what should differ.
     public init() {}

@@ -19,7 +19,8 @@ public final class HTTPDaemon: Sendable {
 
     private let core: DaemonCore
     private let server: Microhttpd
-    private let listener: Mutex<ListenSocket?>
+    private let acceptor: Acceptor
+    private let isStopped = Mutex(false)
 
     /// Listens and serves from now on.
     ///
@@ -54,14 +55,20 @@ public final class HTTPDaemon: Sendable {
         }
         let socket = try ListenSocket(host: settings.host, port: settings.port)
         port = socket.port
-        core = DaemonCore(settings: settings, logger: logger, write: write, plan: plan, answer: answer)
+        let core = DaemonCore(
+            settings: settings, connectionLimit: connectionLimit, logger: logger, write: write, plan: plan,
+            answer: answer)
+        let server: Microhttpd
         do throws(DaemonError) {
-            server = try Microhttpd(socket: socket.descriptor, connectionLimit: connectionLimit, core: core)
+            server = try Microhttpd(connectionLimit: connectionLimit, core: core)
         } catch {
             core.endThreads()
             throw error
         }
-        listener = Mutex(socket)
+        (self.core, self.server) = (core, server)
+        acceptor = Acceptor(socket: socket, watch: core.watch, logger: logger) { socket, address, length in
+            server.serve(socket: socket, address: address, length: length)
+        }
         logger.info("listening", metadata: ["host": "\(settings.host)", "port": "\(port)"])
     }
 
@@ -71,10 +78,10 @@ public final class HTTPDaemon: Sendable {
     /// ``DaemonSettings/stopSeconds``, answers the rest 503, and closes all connections. A handler that still runs then
     /// is left to itself, its answer is dropped. A second call waits for the first. Not to be called by a handler.
     public func stop() {
-        listener.withLock { listener in
-            guard let socket = listener.take() else { return }
-            server.stopAccepting()
-            socket.refuse()
+        isStopped.withLock { isStopped in
+            guard !isStopped else { return }
+            isStopped = true
+            acceptor.end()
             core.beginStopping()
             waitUntilIdle(for: .seconds(core.settings.stopSeconds))
             for exchange in core.running { exchange.abandon(core: core) }

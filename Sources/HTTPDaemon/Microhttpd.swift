@@ -1,22 +1,22 @@
 internal import CMicrohttpd
 import Foundation
+import Synchronization
 
-/// libmicrohttpd (0.9.75), serving one socket. The only file that knows it.
+/// libmicrohttpd (0.9.75), serving the sockets it is handed. The only file that knows it.
 ///
-/// Sockets are served by a few epoll threads; a request whose answer is being made is suspended and costs no thread.
-/// Its answer is handed over on such a thread again: there the callback is asked once more after the resumption.
-final class Microhttpd: @unchecked Sendable {  // the pointer is written once; libmicrohttpd locks for itself
-    private let daemon: OpaquePointer
+/// Sockets are shared out to a few daemons with an epoll thread each; a request whose answer is being made is suspended
+/// and costs no thread. Its answer is handed over on such a thread again: there the callback is asked once more after
+/// the resumption.
+final class Microhttpd: @unchecked Sendable {  // the pointers are written once; libmicrohttpd locks for itself
+    private let daemons: [OpaquePointer]
     private let context: Unmanaged<DaemonCore>
+    private let next = Atomic<Int>(0)
 
-    init(socket: Int32, connectionLimit: Int, core: DaemonCore) throws(DaemonError) {
-        context = Unmanaged.passRetained(core)
+    init(connectionLimit: Int, core: DaemonCore) throws(DaemonError) {
+        let context = Unmanaged.passRetained(core)
         let settings = core.settings
         var start = cmhd_start()
-        start.listen_socket = socket
-        start.threads = UInt32(settings.socketThreads)
         start.connection_limit = UInt32(connectionLimit)
-        start.connections_per_address = UInt32(settings.connectionsPerAddressLimit ?? 0)
         start.idle_timeout_seconds = UInt32(settings.idleTimeoutSeconds)
         start.connection_memory = settings.connectionMemoryBytes
         start.context = context.toOpaque()
@@ -25,20 +25,30 @@ final class Microhttpd: @unchecked Sendable {  // the pointer is written once; l
         start.connection = connectionChanged
         start.target = targetArrived
         start.log = messageLogged
-        guard let daemon = cmhd_start_daemon(&start) else {
-            let reason = String(cString: strerror(errno))
-            context.release()
-            throw .cannotStart(reason: "libmicrohttpd refused to start, \(reason)")
+        var daemons: [OpaquePointer] = []
+        for _ in 0..<settings.socketThreads {
+            guard let daemon = cmhd_start_daemon(&start) else {
+                let reason = String(cString: strerror(errno))
+                for daemon in daemons { MHD_stop_daemon(daemon) }
+                context.release()
+                throw .cannotStart(reason: "libmicrohttpd refused to start, \(reason)")
+            }
+            daemons.append(daemon)
         }
-        self.daemon = daemon
+        self.context = context
+        self.daemons = daemons
     }
 
-    /// Accepts no more connections; those that are open stay.
-    func stopAccepting() { _ = MHD_quiesce_daemon(daemon) }
+    /// Serves a connection; false if that fails, and then the socket is closed.
+    func serve(socket: Int32, address: UnsafePointer<sockaddr>, length: socklen_t) -> Bool {
+        let turn = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        return MHD_add_connection(daemons[turn % daemons.count], socket, address, length) == .YES
+    }
 
-    /// Closes all connections and ends the threads. No request may be suspended. To be called once.
+    /// Closes all connections and ends the threads. No request may be suspended, none served from then on. To be called
+    /// once.
     func stop() {
-        MHD_stop_daemon(daemon)
+        for daemon in daemons { MHD_stop_daemon(daemon) }
         context.release()
     }
 }

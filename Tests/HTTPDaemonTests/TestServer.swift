@@ -200,6 +200,10 @@ extension DaemonSettings {
     }
 }
 
+extension Logger {
+    static var silent: Logger { Logger(label: "silent") { _ in SwiftLogNoOpLogHandler() } }
+}
+
 /// A log handler that keeps the lines.
 final class TestLog: LogHandler, Sendable {
     private let kept = Mutex<[(message: String, metadata: Logger.Metadata)]>([])
