@@ -1,0 +1,140 @@
+import Foundation
+import Synchronization
+
+/// One client's connection, as far as its speed is concerned.
+final class Connection: Sendable {
+    let peerAddress: String
+
+    private enum Phase {
+        /// Waits for a whole head, until then.
+        case head(until: ContinuousClock.Instant)
+        /// Receives a body: what came in the window that began then.
+        case body(since: ContinuousClock.Instant, bytes: Int)
+        /// The turn is ours, or the client reads; libmicrohttpd's idle timeout covers that.
+        case answering
+        /// The answer is out before the body was in; what still comes is thrown away until then.
+        case draining(until: ContinuousClock.Instant)
+        /// The descriptor may be another connection's by now.
+        case closed
+    }
+
+    private let socket: Int32
+    private let phase: Mutex<Phase>
+
+    init(socket: Int32, peerAddress: String, headTimeout: Duration) {
+        self.socket = socket
+        self.peerAddress = peerAddress
+        phase = Mutex(.head(until: .now + headTimeout))
+    }
+
+    func waitsForHead(for duration: Duration) { phase.withLock { $0 = .head(until: .now + duration) } }
+
+    func receivesBody() { phase.withLock { $0 = .body(since: .now, bytes: 0) } }
+
+    func received(_ count: Int) {
+        phase.withLock { phase in
+            if case .body(let since, let bytes) = phase { phase = .body(since: since, bytes: bytes + count) }
+        }
+    }
+
+    func isAnswered() { phase.withLock { $0 = .answering } }
+
+    func drains(for duration: Duration) { phase.withLock { $0 = .draining(until: .now + duration) } }
+
+    /// To be called before the socket is closed, so that ``check`` never shuts down another connection.
+    func isClosing() { phase.withLock { $0 = .closed } }
+
+    /// Shuts the socket down if the client is too slow or has left; libmicrohttpd then ends the connection.
+    func check(now: ContinuousClock.Instant, uploadMinimum: Int?, uploadWindow: Duration) {
+        phase.withLock { phase in
+            var mustEnd = false
+            switch phase {
+            case .head(let until), .draining(let until): mustEnd = now > until || hasLeft
+            case .body(let since, let bytes):
+                mustEnd = hasLeft
+                guard now - since >= uploadWindow else { break }
+                let least = Double(uploadMinimum ?? 0) * (uploadWindow / .seconds(1))
+                mustEnd = mustEnd || Double(bytes) < least
+                phase = .body(since: now, bytes: 0)
+            case .answering, .closed: break
+            }
+            if mustEnd {
+                shutdown(socket, Int32(SHUT_RDWR))
+                phase = .answering
+            }
+        }
+    }
+
+    /// Whether the client has closed its side and every byte before that was read.
+    private var hasLeft: Bool {
+        var byte: UInt8 = 0
+        return recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) == 0
+    }
+}
+
+/// Counts connections, and looks after slow and vanished clients twice a second.
+///
+/// libmicrohttpd's idle timeout starts anew with every byte, so a client that sends one now and then could hold a
+/// connection for ever. And it misses a client that closes the connection right after a part of a request: both come
+/// with one event, and it reads only once.
+final class ConnectionWatch: Sendable {
+    private struct State {
+        var open = 0
+        var openByAddress: [String: Int] = [:]
+        var watched: [ObjectIdentifier: Connection] = [:]
+    }
+
+    private let state = Mutex(State())
+    private let ended = DispatchSemaphore(value: 0)
+    private let limit: Int
+    private let limitByAddress: Int?
+
+    init(limit: Int, limitByAddress: Int?, uploadMinimum: Int?, uploadWindow: Duration) {
+        self.limit = limit
+        self.limitByAddress = limitByAddress
+        let thread = Thread { [self] in
+            while ended.wait(timeout: .now() + 0.5) == .timedOut {
+                let all = state.withLock { Array($0.watched.values) }
+                let now = ContinuousClock.now
+                for connection in all {
+                    connection.check(now: now, uploadMinimum: uploadMinimum, uploadWindow: uploadWindow)
+                }
+            }
+        }
+        thread.name = "http-watch"
+        thread.start()
+    }
+
+    /// Whether as many connections are open as may be.
+    var isFull: Bool { state.withLock { $0.open >= limit } }
+
+    /// Counts a new connection; false, and not counted, if its address has too many.
+    func admit(_ peerAddress: String) -> Bool {
+        state.withLock { state in
+            let open = state.openByAddress[peerAddress] ?? 0
+            if let limitByAddress, open >= limitByAddress { return false }
+            state.openByAddress[peerAddress] = open + 1
+            state.open += 1
+            return true
+        }
+    }
+
+    /// Takes back what ``admit(_:)`` counted.
+    func forget(_ peerAddress: String) {
+        state.withLock { state in
+            let open = state.openByAddress[peerAddress] ?? 1
+            state.openByAddress[peerAddress] = open > 1 ? open - 1 : nil
+            state.open -= 1
+        }
+    }
+
+    func add(_ connection: Connection) { state.withLock { $0.watched[ObjectIdentifier(connection)] = connection } }
+
+    func remove(_ connection: Connection) {
+        connection.isClosing()
+        _ = state.withLock { $0.watched.removeValue(forKey: ObjectIdentifier(connection)) }
+        forget(connection.peerAddress)
+    }
+
+    func end() { ended.signal() }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import Logging
+import Synchronization
+
+/// What every request of a daemon shares.
+final class DaemonCore: Sendable {
+    let settings: DaemonSettings
+    let logger: Logger
+    let plan: @Sendable (RequestHead) -> BodyPlan
+    let write: UploadFile.Write
+    let watch: ConnectionWatch
+    let handlers: HandlerThreads
+
+    /// How long a client may go on sending a body that was answered already.
+    let drainTime = Duration.seconds(5)
+
+    private let handler: @Sendable (Request) -> Response
+    private let state = Mutex(State())
+
+    private struct State {
+        var isStopping = false
+        var isClosing = false
+        var running: [ObjectIdentifier: Exchange] = [:]
+    }
+
+    init(
+        settings: DaemonSettings, connectionLimit: Int, logger: Logger, write: @escaping UploadFile.Write,
+        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Response
+    ) {
+        self.settings = settings
+        self.logger = logger
+        self.write = write
+        self.plan = plan
+        handler = answer
+        watch = ConnectionWatch(
+            limit: connectionLimit, limitByAddress: settings.connectionsPerAddressLimit,
+            uploadMinimum: settings.uploadMinimumBytesPerSecond, uploadWindow: .seconds(settings.uploadWindowSeconds))
+        handlers = HandlerThreads(count: settings.handlerThreads)
+    }
+
+    var isStopping: Bool { state.withLock { $0.isStopping } }
+
+    /// Requests whose last byte has not been answered.
+    var running: [Exchange] { state.withLock { Array($0.running.values) } }
+
+    func began(_ exchange: Exchange) { state.withLock { $0.running[ObjectIdentifier(exchange)] = exchange } }
+
+    func ended(_ exchange: Exchange) {
+        _ = state.withLock { $0.running.removeValue(forKey: ObjectIdentifier(exchange)) }
+    }
+
+    /// From now on new requests are answered 503.
+    func beginStopping() { state.withLock { $0.isStopping = true } }
+
+    /// From now on no request comes to a handler.
+    func beginClosing() { state.withLock { $0.isClosing = true } }
+
+    var isClosing: Bool { state.withLock { $0.isClosing } }
+
+    /// Ends the threads; handlers that still run end when they return.
+    func endThreads() {
+        watch.end()
+        handlers.end()
+    }
+
+    /// Runs the handler on a thread of its own, then removes what it has left of the request's files.
+    func answer(_ request: Request, files: [URL], of exchange: Exchange) {
+        handlers.run { [self] in
+            let response = PreparedResponse(handler(request), id: request.head.id, logger: logger)
+            for file in files { UploadFile.remove(file) }
+            exchange.deliver(response)
+        }
+    }
+
+    /// The answer to a body that cannot be taken; where that is our fault, the log says why.
+    func prepare(_ error: BodyError, id: String) -> PreparedResponse {
+        switch error {
+        case .diskFull: logger.error("no room for a body", metadata: ["request": "\(id)"])
+        case .disk(let code):
+            let reason = String(cString: strerror(code))
+            logger.error("body not kept", metadata: ["reason": "\(reason)", "request": "\(id)"])
+        case .tooLarge, .tooManyParts, .multipart: break
+        }
+        return PreparedResponse(error.refusal.response, id: id, logger: logger)
+    }
+}

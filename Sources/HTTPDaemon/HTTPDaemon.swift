@@ -1,0 +1,123 @@
+import Foundation
+import Logging
+import Synchronization
+
+/// A small HTTP/1.1 server for one application.
+///
+/// For each request the application is asked twice: `plan`, when the head is there, says what to do with the body;
+/// `answer`, when the body is there too, makes the response. Heads, lengths, bodies on disk, slow and vanished clients
+/// are the daemon's care, so that `answer` sees whole and well-formed requests only. There is no TLS: a proxy in front
+/// does that.
+///
+/// Sockets are served by few threads with epoll. Clients that wait, send or read cost none; `answer` runs on
+/// ``DaemonSettings/handlerThreads`` threads and may block.
+public final class HTTPDaemon: Sendable {
+    /// The TCP port in use.
+    public let port: Int
+    /// Open connections that are served at once: the setting, or less where the process may not open so many files.
+    public let connectionLimit: Int
+
+    private let core: DaemonCore
+    private let server: Microhttpd
+    private let acceptor: Acceptor
+    private let isStopped = Mutex(false)
+
+    /// Listens and serves from now on.
+    ///
+    /// - Parameters:
+    ///   - settings: see ``DaemonSettings``.
+    ///   - logger: gets one line for each request at level info: method, path, status, bytes, milliseconds, request
+    ///     id; never a query, a header or the name of a file.
+    ///   - plan: asked when a head has come, before any of the body; runs on a thread that serves sockets, so it must
+    ///     not block.
+    ///   - answer: asked when the request is complete; may block. Files of the request that it does not rename are
+    ///     removed when it returns.
+    /// - Throws: ``DaemonError``: a setting out of range, an unknown host, a port in use.
+    public convenience init(
+        settings: DaemonSettings, logger: Logger, plan: @escaping @Sendable (RequestHead) -> BodyPlan,
+        answer: @escaping @Sendable (Request) -> Response
+    ) throws(DaemonError) {
+        try self.init(
+            settings: settings, logger: logger, write: { Glibc.write($0, $1.baseAddress, $1.count) }, plan: plan,
+            answer: answer)
+    }
+
+    init(
+        settings: DaemonSettings, logger: Logger, write: @escaping UploadFile.Write,
+        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Response
+    ) throws(DaemonError) {
+        try settings.check()
+        connectionLimit = Self.connectionLimit(settings)
+        if connectionLimit < settings.connectionLimit {
+            logger.notice(
+                "fewer connections than set: the process may not open more files",
+                metadata: ["connections": "\(connectionLimit)", "set": "\(settings.connectionLimit)"])
+        }
+        let socket = try ListenSocket(host: settings.host, port: settings.port)
+        port = socket.port
+        let core = DaemonCore(
+            settings: settings, connectionLimit: connectionLimit, logger: logger, write: write, plan: plan,
+            answer: answer)
+        let server: Microhttpd
+        do throws(DaemonError) {
+            server = try Microhttpd(connectionLimit: connectionLimit, core: core)
+        } catch {
+            core.endThreads()
+            throw error
+        }
+        (self.core, self.server) = (core, server)
+        acceptor = Acceptor(socket: socket, watch: core.watch, logger: logger) { socket, address, length in
+            server.serve(socket: socket, address: address, length: length)
+        }
+        logger.info("listening", metadata: ["host": "\(settings.host)", "port": "\(port)"])
+    }
+
+    deinit { stop() }
+
+    /// Stops for good: refuses new clients at once, lets requests that are under way finish for at most
+    /// ``DaemonSettings/stopSeconds``, answers the rest 503, and closes all connections. A handler that still runs then
+    /// is left to itself, its answer is dropped. A second call waits for the first. Not to be called by a handler.
+    public func stop() {
+        isStopped.withLock { isStopped in
+            guard !isStopped else { return }
+            isStopped = true
+            acceptor.end()
+            core.beginStopping()
+            waitUntilIdle(for: .seconds(core.settings.stopSeconds))
+            for exchange in core.running { exchange.abandon(core: core) }
+            waitUntilIdle(for: .seconds(1))
+            // libmicrohttpd aborts the process if it is stopped while a request is suspended.
+            core.beginClosing()
+            for exchange in core.running { exchange.abandon(core: core) }
+            server.stop()
+            core.endThreads()
+            core.logger.info("stopped listening", metadata: ["port": "\(port)"])
+        }
+    }
+
+    /// Removes what daemons of a process that was killed have left in `folder`. To be called before one is started.
+    ///
+    /// - Returns: how many files were removed.
+    @discardableResult public static func removeLeftovers(in folder: URL) -> Int {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        let leftovers = names.filter { $0.hasPrefix(UploadFile.namePrefix) }
+        for name in leftovers { UploadFile.remove(folder.appendingPathComponent(name, isDirectory: false)) }
+        return leftovers.count
+    }
+
+    /// Looks every few milliseconds: a stop is rare, and nothing else then waits.
+    private func waitUntilIdle(for duration: Duration) {
+        let end = ContinuousClock.now + duration
+        while !core.running.isEmpty && ContinuousClock.now < end { usleep(5_000) }
+    }
+
+    /// A connection needs a descriptor, and another while it receives or sends a file; 64 are left to everything else.
+    private static func connectionLimit(_ settings: DaemonSettings) -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+            return settings.connectionLimit
+        }
+        let files = Int(min(limit.rlim_cur, rlim_t(Int32.max)))
+        return max(settings.socketThreads, min(settings.connectionLimit, (files - 64) / 2))
+    }
+}

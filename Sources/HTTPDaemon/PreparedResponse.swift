@@ -1,0 +1,106 @@
+import Foundation
+import Logging
+
+/// A response that can be sent as it is: its fields are checked, its file is open.
+///
+/// Holds a file descriptor: exactly one of sending it and ``discard()`` must follow.
+struct PreparedResponse: Sendable {
+    let status: Int
+    let headers: [(String, String)]
+    let body: Body
+
+    enum Body: Sendable {
+        case data(Data)
+        case file(descriptor: Int32, bytes: Int)
+    }
+
+    /// Fields that only the daemon sets.
+    private static let reserved: Set<String> = [
+        "connection", "content-length", "date", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+        "x-content-type-options", "x-request-id",
+    ]
+
+    /// Checks `response` and opens its file; what cannot be sent becomes a 500 and a line in the log.
+    init(_ response: Response, id: String, logger: Logger) {
+        do throws(Fault) {
+            try self.init(checking: response, id: id)
+        } catch {
+            logger.error("response not sendable", metadata: ["reason": "\(error.reason)", "request": "\(id)"])
+            self.init(known: .internalError, id: id)
+        }
+    }
+
+    private struct Fault: Error { let reason: String }
+
+    private init(checking response: Response, id: String) throws(Fault) {
+        guard 200...599 ~= response.status else { throw Fault(reason: "status \(response.status)") }
+        for (name, value) in response.headers {
+            let isClean = isToken(name.utf8) && cleanText(Array(value.utf8)) != nil
+            guard isClean else { throw Fault(reason: "header field that is not one printable line") }
+        }
+        let descriptor: Int32
+        guard case .file(let url) = response.body else {
+            self.init(known: response, id: id)
+            return
+        }
+        descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw Fault(reason: "file: \(String(cString: strerror(errno)))") }
+        var info = stat()
+        guard fstat(descriptor, &info) == 0, info.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw Fault(reason: "file: not a regular file")
+        }
+        self.init(response, body: .file(descriptor: descriptor, bytes: Int(info.st_size)), id: id)
+    }
+
+    private init(known response: Response, id: String) {
+        guard case .data(let data) = response.body else {
+            self.init(response, body: .data(Data()), id: id)
+            return
+        }
+        self.init(response, body: .data(data), id: id)
+    }
+
+    private init(_ response: Response, body: Body, id: String) {
+        status = response.status
+        headers =
+            response.headers.filter { !Self.reserved.contains($0.0.lowercased()) }
+            + [("X-Content-Type-Options", "nosniff"), ("X-Request-Id", id)]
+        self.body = body
+    }
+
+    /// How many bytes the body has.
+    var bytes: Int {
+        switch body {
+        case .data(let data): data.count
+        case .file(_, let bytes): bytes
+        }
+    }
+
+    /// Gives up a response that is not sent.
+    func discard() {
+        if case .file(let descriptor, _) = body { close(descriptor) }
+    }
+
+    /// The response as it goes over the wire, for a connection that ends with it; nil for a file.
+    func wireBytes(withBody: Bool) -> [UInt8]? {
+        guard case .data(let data) = body else { return nil }
+        var text = "HTTP/1.1 \(status) \(StatusName.of(status))\r\nDate: \(Self.date())\r\n"
+        for (name, value) in headers { text += "\(name): \(value)\r\n" }
+        text += "Connection: close\r\nContent-Length: \(data.count)\r\n\r\n"
+        return Array(text.utf8) + (withBody ? Array(data) : [])
+    }
+
+    /// Now, as RFC 9110 section 5.6.7 writes it.
+    private static func date() -> String {
+        var now = time(nil)
+        var parts = tm()
+        gmtime_r(&now, &parts)
+        let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        let two = { (value: Int32) in value < 10 ? "0\(value)" : "\(value)" }
+        return
+            "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(1900 + parts.tm_year) "
+            + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT"
+    }
+}

@@ -1,0 +1,286 @@
+import Foundation
+import Testing
+
+@testable import HTTPDaemon
+
+/// Heads, answers and connections, over real sockets.
+@Suite struct ConnectionTests {
+    let server: TestServer
+
+    init() throws { server = try TestServer() }
+
+    private func get(_ path: String, _ fields: String = "") -> TestClient.Answer? {
+        let client = server.client()
+        client.send(lines: "GET \(path) HTTP/1.1\nHost: a\n\(fields)\n")
+        return client.answer()
+    }
+
+    @Test func answersWithTheFieldsItPromises() throws {
+        let answer = try #require(get("/hello", "X-Request-Id: my-id.1\n"))
+        #expect(answer.status == 200)
+        #expect(answer.text == "hello")
+        #expect(answer.headers["content-length"] == "5")
+        #expect(answer.headers["content-type"] == "text/plain")
+        #expect(answer.headers["x-content-type-options"] == "nosniff")
+        #expect(answer.headers["x-request-id"] == "my-id.1")
+        #expect(answer.headers["date"]?.hasSuffix(" GMT") == true)
+        #expect(get("/hello", "X-Request-Id: a b\n")?.headers["x-request-id"]?.count == 16)
+    }
+
+    @Test func tellsTheHandlerWhatWasAsked() throws {
+        let answer = try #require(get("/head?a=1%202&b=", "x-custom: one\nX-Custom: two\n"))
+        let report = try JSONDecoder().decode(HeadReport.self, from: Data(answer.body))
+        #expect(report.method == "GET")
+        #expect(report.path == "/head")
+        #expect(report.query == ["a": "1 2", "b": ""])
+        #expect(report.custom == "one, two")
+        #expect(report.peer == "127.0.0.1")
+        #expect(report.id == answer.headers["x-request-id"])
+    }
+
+    @Test func keepsTheConnection() throws {
+        let client = server.client()
+        for round in 0..<5 {
+            client.send(lines: "GET /hello HTTP/1.1\nHost: a\n\n")
+            #expect(client.answer()?.text == "hello", "round \(round)")
+            client.send(lines: "POST /memory HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc")
+            #expect(client.answer()?.text == "abc", "round \(round)")
+            client.send(lines: "GET /missing HTTP/1.1\nHost: a\n\n")
+            #expect(client.answer()?.status == 404, "round \(round)")
+        }
+    }
+
+    @Test func closesWhenAsked() {
+        let client = server.client()
+        client.send(lines: "GET /hello HTTP/1.1\nHost: a\nConnection: close\n\n")
+        #expect(client.answer()?.text == "hello")
+        #expect(client.isClosed())
+    }
+
+    @Test func servesHTTP10() {
+        let client = server.client()
+        client.send(lines: "GET /hello HTTP/1.0\n\n")
+        #expect(client.answer()?.text == "hello")
+        #expect(client.isClosed())
+    }
+
+    @Test func answersPipelinedRequestsInOrder() {
+        let client = server.client()
+        let post = "POST /memory HTTP/1.1\nHost: a\nContent-Length: 3\n\nGET"
+        let chunked = "POST /memory HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n2\nab\n1;x=y\nc\n0\nTrailer: x\n\n"
+        client.send(lines: "GET /hello HTTP/1.1\nHost: a\n\n\(post)\(chunked)HEAD /hello HTTP/1.1\nHost: a\n\n\(post)")
+        #expect(client.answer()?.text == "hello")
+        #expect(client.answer()?.text == "GET")
+        #expect(client.answer()?.text == "abc")
+        #expect(client.answer(hasBody: false)?.headers["content-length"] == "5")
+        #expect(client.answer()?.text == "GET")
+        #expect(client.leftOver.isEmpty)
+    }
+
+    @Test func answersHEADAsGETWithoutTheBody() throws {
+        try Data(noise(1_000)).write(to: server.folder.appendingPathComponent("served"))
+        let client = server.client()
+        for (path, length) in [("/hello", "5"), ("/file", "1000")] {
+            client.send(lines: "HEAD \(path) HTTP/1.1\nHost: a\n\n")
+            let answer = try #require(client.answer(hasBody: false))
+            #expect(answer.status == 200)
+            #expect(answer.headers["content-length"] == length)
+        }
+        client.send(lines: "GET /hello HTTP/1.1\nHost: a\n\n")
+        #expect(client.answer()?.text == "hello")
+    }
+
+    @Test func leavesMethodsToTheApplication() {
+        let client = server.client()
+        client.send(lines: "BREW /nowhere HTTP/1.1\nHost: a\n\n")
+        #expect(client.answer()?.member("code") == "not_found")
+        client.send(lines: "OPTIONS * HTTP/1.1\nHost: a\n\n")
+        #expect(client.answer()?.status == 404)
+    }
+
+    @Test func problemsAreDocuments() throws {
+        let answer = try #require(get("/missing"))
+        #expect(answer.headers["content-type"] == "application/problem+json")
+        #expect(
+            answer.text == #"{"code":"not_found","detail":"No such thing.","hint":[1,2],"status":404,"#
+                + #""title":"Not Found","type":"about:blank"}"#)
+    }
+
+    @Test func noContentHasNoLength() throws {
+        let answer = try #require(get("/nothing"))
+        #expect(answer.status == 204)
+        #expect(answer.headers["content-length"] == nil)
+    }
+
+    @Test func headerInjectionBecomesAnError() throws {
+        let client = server.client()
+        client.send(lines: "GET /inject HTTP/1.1\nHost: a\n\n")
+        let answer = try #require(client.answer())
+        #expect(answer.status == 500)
+        #expect(answer.headers["set-cookie"] == nil)
+        #expect(answer.member("code") == "internal")
+        #expect(server.log.lines.contains { $0.message == "response not sendable" })
+    }
+
+    @Test func ownsTheFieldsOfTheConnection() throws {
+        let answer = try #require(get("/own-length"))
+        #expect(answer.headers["content-length"] == "0")
+        #expect(answer.headers["x-mine"] == "yes")
+    }
+
+    /// The folded one near the end would be a Transfer-Encoding to libmicrohttpd.
+    @Test(arguments: [
+        "GET /hello HTTP/1.1\n\n", "GET /hello HTTP/1.1\nHost: a\nHost: b\n\n", "GET /hello HTTP/1.1\nHost a\n\n",
+        "GET /hello HTTP/1.1\nHost : a\n\n", "GET /hello HTTP/1.1\nHost: a\nX: b\u{1}c\n\n",
+        "GET /hello HTTP/1.1\nHost: a\nX: b\u{0}c\n\n", "GET /hello HTTP/1.1\nHost: a\nX: b\rc\n\n",
+        "GET /hel\u{0}lo HTTP/1.1\nHost: a\n\n", "GET\u{0} /hello HTTP/1.1\nHost: a\n\n",
+        "GET  /hello HTTP/1.1\nHost: a\n\n", "GET /hel lo HTTP/1.1\nHost: a\n\n", "GET /hello  HTTP/1.1\nHost: a\n\n",
+        "GET /hello HTTX\nHost: a\n\n", "GET /hello\nHost: a\n\n", "G(T /hello HTTP/1.1\nHost: a\n\n",
+        "GET hello HTTP/1.1\nHost: a\n\n", "GET /../hello HTTP/1.1\nHost: a\n\n",
+        "GET /a/%2e%2e/hello HTTP/1.1\nHost: a\n\n", "GET //hello HTTP/1.1\nHost: a\n\n",
+        "GET /hello%00 HTTP/1.1\nHost: a\n\n", "GET /hello?a=1&a=2 HTTP/1.1\nHost: a\n\n",
+        "POST /memory HTTP/1.1\nHost: a\nContent-Length: 1\nContent-Length: 1\n\nx",
+        "POST /memory HTTP/1.1\nHost: a\nContent-Length: 1\nTransfer-Encoding: chunked\n\n0\n\n",
+        "POST /memory HTTP/1.1\nHost: a\nTransfer-Encoding: identity\n\nx",
+        "POST /memory HTTP/1.1\nHost: a\nTransfer-Encoding: chunked, chunked\n\n0\n\n",
+        "POST /memory HTTP/1.1\nHost: a\nTransfer-Encoding: \u{b}chunked\n\n0\n\n",
+
+        "POST /memory HTTP/1.1\nHost: a\nTransfer: chunked\n -Encoding\n\n0\n\n",
+        "POST /memory HTTP/1.1\nHost: a\nX: chunked\n\tb\n\n",
+    ])
+    func refusesMalformedHeads(head: String) throws {
+        let client = server.client()
+        client.send(lines: head + "GET /hello HTTP/1.1\nHost: smuggled\n\n")
+        #expect(client.answer()?.status == 400)
+        #expect(client.isClosed())
+        #expect(client.leftOver.isEmpty)
+        #expect(server.handled.words.isEmpty)
+        // The server goes on.
+        #expect(get("/hello")?.status == 200)
+    }
+
+    @Test(arguments: [
+        "GET /hello HTTP/1.1\nHost: a\r\n\r\n", "GET /hello HTTP/1.1\r\nHost: a\n\r\n",
+        "GET /hello HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", "GET /hello HTTP/1.1\r\nHost: a\r\n\nGET /x",
+    ])
+    func refusesBareLineFeeds(head: String) {
+        let client = server.client()
+        client.send(Array(head.utf8))
+        #expect(client.answer()?.status == 400)
+        #expect(client.isClosed())
+    }
+
+    /// libmicrohttpd 0.9.75 judges these itself and sends the head of its answer twice; what counts is that it closes.
+    @Test(arguments: ["1x", "-1", "99999999999999999999"])
+    func refusesMalformedLengths(length: String) {
+        let client = server.client()
+        client.send(lines: "POST /memory HTTP/1.1\nHost: a\nContent-Length: \(length)\n\nx")
+        let status = client.answer()?.status
+        #expect(status == 400 || status == 413)
+        #expect(client.isClosed())
+        #expect(server.handled.words.isEmpty)
+    }
+
+    @Test(arguments: ["NONSENSE\n\n", " GET /hello HTTP/1.1\nHost: a\n\n"])
+    func refusesWhatIsNotHTTP(head: String) {
+        let client = server.client()
+        client.send(lines: head)
+        #expect(client.isClosed())
+        let other = server.client()
+        other.send(lines: "PRI * HTTP/2.0\n\nSM\n\n")
+        #expect(other.answer()?.status == 505)
+        #expect(get("/hello")?.status == 200)
+    }
+
+    @Test func refusesAHeadThatIsTooLong() {
+        let client = server.client()
+        client.send(lines: "GET /hello HTTP/1.1\nHost: a\n")
+        for _ in 0..<100 { client.send(lines: "X: \(String(repeating: "x", count: 1_000))\n") }
+        client.send(lines: "\n")
+        #expect(client.answer()?.status == 431)
+        let other = server.client()
+        other.send(lines: "GET /\(String(repeating: "x", count: 100_000)) HTTP/1.1\nHost: a\n\n")
+        #expect(other.answer()?.status == 414)
+        #expect(get("/hello")?.status == 200)
+    }
+
+    @Test(arguments: [0, 1, 65_536, 5_000_001])
+    func sendsFilesByteByByte(size: Int) throws {
+        let bytes = noise(size)
+        try Data(bytes).write(to: server.folder.appendingPathComponent("served"))
+        let answer = try #require(get("/file"))
+        #expect(answer.status == 200)
+        #expect(answer.headers["content-length"] == "\(size)")
+        #expect(answer.body == bytes)
+    }
+
+    @Test func aMissingFileIsAnError() {
+        #expect(get("/file")?.status == 500)
+    }
+
+    @Test func serves200AtOnce() async throws {
+        let port = server.port
+        let right = await withTaskGroup(of: Bool.self) { group in
+            for index in 0..<200 {
+                group.addTask {
+                    let client = TestClient(port: port)
+                    client.send(lines: "POST /memory HTTP/1.1\nHost: a\nContent-Length: 4\n\n\(1_000 + index)")
+                    return client.answer()?.text == "\(1_000 + index)"
+                }
+            }
+            return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(right == 200)
+    }
+
+    /// Connections that are open together, each with its request sent before any answer is read.
+    @Test func serves200TogetherOnFewThreads() throws {
+        var clients: [TestClient] = []
+        for _ in 0..<200 { clients.append(server.client()) }
+        for client in clients { client.send(lines: "GET /wait HTTP/1.1\nHost: a\n\n") }
+        for _ in clients { server.gate.signal() }
+        #expect(clients.allSatisfy { $0.answer()?.text == "waited" })
+    }
+
+    @Test func curlUnderstandsIt() throws {
+        let file = server.folder.appendingPathComponent("body")
+        let bytes = noise(300_000)
+        try Data(bytes).write(to: file)
+        let curl = Process()
+        curl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        let url = "http://127.0.0.1:\(server.port)/upload"
+        curl.arguments = [
+            "curl", "-sS", "--fail", "-F", "image=@\(file.path);type=application/gzip", "-F", "options={\"a\":1}", url,
+        ]
+        let output = Pipe()
+        curl.standardOutput = output
+        try curl.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        curl.waitUntilExit()
+        #expect(curl.terminationStatus == 0)
+        let report = try JSONDecoder().decode(BodyReport.self, from: data)
+        #expect(report.parts.map(\.name) == ["image", "options"])
+        #expect(report.parts.map(\.bytes) == [300_000, 7])
+        #expect(report.parts.map(\.fileName) == ["body", nil])
+        #expect(report.parts.map(\.type) == ["application/gzip", nil])
+        #expect(eventually { server.filesLeft.isEmpty })
+    }
+
+    @Test func theAccessLogSaysNoMoreThanItMay() throws {
+        let client = server.client()
+        client.send(
+            lines: "POST /memory?patient=Doe HTTP/1.1\nHost: a\nX-Secret: s3cret\nX-Request-Id: r1\n"
+                + "Content-Length: 3\n\nabc")
+        #expect(client.answer()?.status == 200)
+        #expect(eventually { server.log.lines.contains { $0.message == "request" } })
+        let line = try #require(server.log.lines.first { $0.message == "request" })
+        #expect(line.metadata["method"] == "POST")
+        #expect(line.metadata["path"] == "/memory")
+        #expect(line.metadata["status"] == "200")
+        #expect(line.metadata["received_bytes"] == "3")
+        #expect(line.metadata["sent_bytes"] == "3")
+        #expect(line.metadata["request"] == "r1")
+        #expect(Int(line.metadata["ms"]?.description ?? "") != nil)
+        #expect(!server.log.lines.contains { "\($0)".contains("Doe") || "\($0)".contains("s3cret") })
+    }
+}
