@@ -43,7 +43,8 @@ extension BodyError.Multipart: CustomStringConvertible {
         case .badBoundaryLine:
             "A line of the body begins with the boundary and goes on. A boundary ends with CR LF, or with \"--\"."
         case .badHeader:
-            "The head of a part is malformed: each line is a name, a colon and UTF-8 text, ends with CR LF, and comes once."
+            "The head of a part is malformed: each line is a name, a colon and UTF-8 text, ends with CR LF, and comes "
+                + "once."
         case .headerTooLong:
             "The head of a part is longer than \(MultipartParser.headerLimit) bytes or "
                 + "\(MultipartParser.headerLineLimit) lines."

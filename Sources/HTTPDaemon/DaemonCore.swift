@@ -66,7 +66,9 @@ final class DaemonCore: Sendable {
     /// Runs the handler on a thread of its own, then removes what it has left of the request's files.
     func answer(_ request: Request, files: [URL], of exchange: Exchange) {
         handlers.run { [self] in
-            let response = PreparedResponse(handler(request), id: request.head.id, logger: logger)
+            // A stop may have answered it while it waited for a thread: then nothing must be done for it any more.
+            let answer = exchange.awaitsAnswer ? handler(request) : Refusal.stopping.response
+            let response = PreparedResponse(answer, id: request.head.id, logger: logger)
             for file in files { UploadFile.remove(file) }
             exchange.deliver(response)
         }

@@ -9,10 +9,10 @@ public struct DaemonSettings: Sendable, Equatable {
     public var port = 0
     /// Threads that run `answer`, at least 1: as many requests are answered at once. A waiting client costs none.
     public var handlerThreads = 8
-    /// Threads that move bytes between sockets and files, at least 1.
+    /// Threads that move bytes between sockets and files, at least 1; two more accept clients and look after slow ones.
     public var socketThreads = 2
-    /// Open connections, waiting and idle ones included; more clients wait unaccepted. Lowered at the start where the
-    /// process may not open that many files: a connection needs up to two.
+    /// Open connections, waiting and idle ones included, at least 1; more clients wait unaccepted. Lowered at the start
+    /// where the process may not open that many files: a connection needs up to two.
     public var connectionLimit = 2_000
     /// Open connections of one address; nil is no limit. Behind a proxy all clients share its address.
     public var connectionsPerAddressLimit: Int?
@@ -45,7 +45,7 @@ public struct DaemonSettings: Sendable, Equatable {
     func check() throws(DaemonError) {
         let least = [
             ("handlerThreads", handlerThreads, 1), ("socketThreads", socketThreads, 1),
-            ("connectionLimit", connectionLimit, socketThreads), ("idleTimeoutSeconds", idleTimeoutSeconds, 1),
+            ("connectionLimit", connectionLimit, 1), ("idleTimeoutSeconds", idleTimeoutSeconds, 1),
             ("connectionsPerAddressLimit", connectionsPerAddressLimit ?? 1, 1),
             ("headTimeoutSeconds", headTimeoutSeconds, 1), ("uploadWindowSeconds", uploadWindowSeconds, 1),
             ("uploadMinimumBytesPerSecond", uploadMinimumBytesPerSecond ?? 1, 1), ("stopSeconds", stopSeconds, 0),

@@ -53,6 +53,13 @@ final class Exchange: Sendable {
         }
     }
 
+    var awaitsAnswer: Bool {
+        state.withLock { state in
+            if case .answering = state.phase { return true }
+            return false
+        }
+    }
+
     /// The head is complete.
     func headArrived(_ result: Result<CheckedHead, Refusal>, core: DaemonCore) -> Action {
         let checked: CheckedHead

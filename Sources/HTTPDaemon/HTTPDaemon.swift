@@ -11,13 +11,18 @@ import Synchronization
 ///
 /// Sockets are served by few threads with epoll. Clients that wait, send or read cost none; `answer` runs on
 /// ``DaemonSettings/handlerThreads`` threads and may block.
+///
+/// What libmicrohttpd cannot read at all (a request line or a length that is none, a head too long, another major
+/// version) it answers itself, with a short HTML page and status 400, 413, 414, 431 or 505, or by closing. A client
+/// that closes its sending side before it has its answer is taken for gone.
 public final class HTTPDaemon: Sendable {
     /// The TCP port in use.
     public let port: Int
     /// Open connections that are served at once: the setting, or less where the process may not open so many files.
     public let connectionLimit: Int
 
-    private let core: DaemonCore
+    let core: DaemonCore
+
     private let server: Microhttpd
     private let acceptor: Acceptor
     private let isStopped = Mutex(false)
@@ -81,8 +86,8 @@ public final class HTTPDaemon: Sendable {
         isStopped.withLock { isStopped in
             guard !isStopped else { return }
             isStopped = true
-            acceptor.end()
             core.beginStopping()
+            acceptor.end()
             waitUntilIdle(for: .seconds(core.settings.stopSeconds))
             for exchange in core.running { exchange.abandon(core: core) }
             waitUntilIdle(for: .seconds(1))
@@ -118,6 +123,6 @@ public final class HTTPDaemon: Sendable {
             return settings.connectionLimit
         }
         let files = Int(min(limit.rlim_cur, rlim_t(Int32.max)))
-        return max(settings.socketThreads, min(settings.connectionLimit, (files - 64) / 2))
+        return max(1, min(settings.connectionLimit, (files - 64) / 2))
     }
 }

@@ -5,18 +5,16 @@ import Synchronization
 final class HandlerThreads: Sendable {
     private struct State {
         var jobs: [@Sendable () -> Void] = []
-        var next = 0  // jobs before it have been taken; the array is cut when it is used up
+        var next = 0  // jobs before it have been taken; the array is cut now and then
         var hasEnded = false
-        var threadsAlive: Int
     }
 
-    private let state: Mutex<State>
+    private let state = Mutex(State())
     private let available = DispatchSemaphore(value: 0)
     private let count: Int
 
     init(count: Int) {
         self.count = count
-        state = Mutex(State(threadsAlive: count))
         for _ in 0..<count {
             let thread = Thread { [self] in work() }
             thread.name = "http-handler"
@@ -42,22 +40,19 @@ final class HandlerThreads: Sendable {
         if isFirst { for _ in 0..<count { available.signal() } }
     }
 
-    /// How many threads have not ended.
-    var threadsAlive: Int { state.withLock { $0.threadsAlive } }
+    /// How many jobs no thread has taken yet.
+    var waiting: Int { state.withLock { $0.jobs.count - $0.next } }
 
     private func work() {
         while true {
             available.wait()
             let job: (@Sendable () -> Void)? = state.withLock { state in
-                guard state.next < state.jobs.count else {
-                    state.threadsAlive -= 1
-                    return nil
-                }
+                guard state.next < state.jobs.count else { return nil }
                 let job = state.jobs[state.next]
                 state.jobs[state.next] = {}
                 state.next += 1
-                if state.next == state.jobs.count {
-                    state.jobs.removeAll(keepingCapacity: true)
+                if state.next == state.jobs.count || state.next >= 1_024 {
+                    state.jobs.removeFirst(state.next)
                     state.next = 0
                 }
                 return job

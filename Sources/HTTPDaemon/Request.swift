@@ -2,7 +2,7 @@ import Foundation
 
 /// The head of a request, checked: what is here can be used without a second look at its form.
 public struct RequestHead: Sendable {
-    /// The method in the client's spelling: "GET", "POST". A HEAD request comes as "GET"; its answer's body is left out.
+    /// The method in the client's spelling: "GET", "POST". HEAD comes as "GET", and the answer's body is left out.
     public var method: String
     /// The path, percent-decoded: it begins with "/", is UTF-8, and has no control character, backslash, encoded slash,
     /// empty segment (but the last) or segment "." or "..". Anything else was answered 400.

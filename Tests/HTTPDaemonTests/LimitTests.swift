@@ -181,6 +181,24 @@ import Testing
     }
 }
 
+extension LimitTests {
+    @Test func aStopLeavesWaitingRequestsUndone() throws {
+        let server = try TestServer(.forTests.with(\.handlerThreads, 1).with(\.stopSeconds, 0))
+        let first = server.client()
+        first.send(lines: "GET /wait HTTP/1.1\nHost: a\n\n")
+        #expect(eventually { server.handled.words == ["/wait"] })
+        let second = server.client()
+        second.send(lines: "POST /upload HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc")
+        #expect(eventually { server.daemon.core.handlers.waiting == 1 })
+        server.daemon.stop()
+        #expect(first.answer()?.status == 503)
+        #expect(second.answer()?.status == 503)
+        server.gate.signal()
+        #expect(eventually { server.filesLeft.isEmpty })
+        #expect(server.handled.words == ["/wait"])
+    }
+}
+
 /// What no client means to send, and a stop at the worst moment.
 @Suite struct RoughTests {
     /// One byte of a good request changed, at each place: whatever the answer, the next client gets his.
