@@ -100,10 +100,10 @@ extension Segmenter {
         else { return noLiver(volume, timings: timings) }
         let answer = try timings.time("stage2_network") {
             try lesionStage(volume, box: box, network: lesion, window: lesionMetadata.window, team: team) {
-                try progress(Progress(stage: .lesions, done: $0, total: box.z.count))
+                try progress(SliceProgress(stage: .lesions, done: $0, total: box.z.count))
             }
         }
-        try progress(Progress(stage: .rules, done: 0, total: 1))
+        try progress(SliceProgress(stage: .rules, done: 0, total: 1))
         let ruled = timings.time("rules") { applyRules(answer, threshold: Self.lesionThreshold, team: team) }
         guard ruled.liverComponents > 0 else { return noLiver(volume, timings: timings) }
         let labels = timings.time("assemble") { place(ruled.labels, in: box, of: volume.shape, spacing: volume.spacing) }
@@ -119,7 +119,7 @@ extension Segmenter {
         }
         let mask = try timings.time("stage1_network") {
             try liverMask(coarse, network: liver, window: liverMetadata.window, team: team) {
-                try progress(Progress(stage: .liver, done: $0, total: coarse.shape.z))
+                try progress(SliceProgress(stage: .liver, done: $0, total: coarse.shape.z))
             }
         }
         return timings.time("stage1_components") {

@@ -62,6 +62,6 @@ public func readReference(
     _ url: URL, of header: NIfTIHeader, limits: VolumeLimits, team: ThreadTeam
 ) throws(VolumeError) -> Volume<UInt8> {
     let reference = try readLabels(at: url, limits: limits, team: team)
-    if let difference = reference.header.gridDifference(from: header) { throw .gridMismatch(difference) }
+    if let difference = reference.header.gridDifference(from: header) { throw .gridMismatch(difference: difference) }
     return reference.volume
 }

@@ -10,6 +10,7 @@ import Segmentation
 public final class HeparService: Sendable {
     private let daemon: HTTPDaemon
     private let workers: WorkerPool
+    private let lock: SpoolLock
 
     /// The port that is listened on.
     public var port: Int { daemon.port }
@@ -17,12 +18,16 @@ public final class HeparService: Sendable {
     /// Recovers what an earlier process left, starts the workers, and listens.
     ///
     /// - Parameter store: where jobs are kept; only this process may use it.
+    /// - Throws: ``SpoolError/inUse(folder:)`` if another server works on the folder, and ``DaemonError``.
     public init(
         _ config: ServiceConfig, store: any JobStore, spool: Spool, segmenter: Segmenter, team: ThreadTeam,
         logger: Logger
     ) throws {
-        try store.releaseAll(at: Date())
-        try spool.sweep { id in (try? store.job(id)).flatMap { $0 } != nil }
+        lock = try spool.lock()
+        // A store that cannot answer stops the sweep: files of accepted jobs must never be taken for leftovers.
+        let removed = try spool.sweep(keeping: store.contains)
+        let requeued = try store.releaseAll(at: Date())
+        logger.info("recovered", metadata: ["requeued": "\(requeued.count)", "leftovers": "\(removed)"])
         workers = WorkerPool(
             store: store, spool: spool, workers: config.workers, lease: .seconds(config.leaseSeconds),
             maxAttempts: config.attempts, logger: logger
@@ -73,7 +78,7 @@ private func work(
         return try JSONEncoder.hepar.encode(JobResult(findings: report.findings, timingsMs: report.timingsMs))
     } catch let error as VolumeError {
         if error.isUsersFault { throw JobFailure(code: error.code, message: "\(error)") }
-        throw RetryableFailure("\(error)")
+        throw RetryableFailure(code: error.code, message: "\(error)")
     }
 }
 

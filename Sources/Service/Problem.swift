@@ -16,7 +16,7 @@ struct Problem: Error {
     }
 
     var response: Response {
-        var response = Response.problem(status, code: code, detail: detail)
+        var response = Response.problem(status, detail: detail, code: code)
         response.headers += headers
         return response
     }

@@ -32,7 +32,7 @@ struct Routes: Sendable {
         logger[metadataKey: "request"] = "\(request.head.id)"
         let segments = request.head.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
             .map(String.init)
-        let method = request.head.method == "HEAD" ? "GET" : request.head.method
+        let method = request.head.method
         do {
             guard let methods = Self.methods(for: segments) else {
                 throw Problem(404, "not_found", "There is nothing at this address. openapi.yaml lists what there is.")
@@ -45,6 +45,10 @@ struct Routes: Sendable {
             return try answer(request, method: method, segments: segments, logger: logger)
         } catch let problem as Problem {
             return problem.response
+        } catch JobStoreError.removed {
+            return Problem(410, "deleted", "The job was deleted, with its files.").response
+        } catch JobStoreError.diskFull {
+            return Problem.storageFull.response
         } catch {
             logger.error("request failed", metadata: ["error": "\(type(of: error))"])
             return Problem(500, "internal", "The service could not answer. Its log has the details.").response
@@ -84,9 +88,10 @@ struct Routes: Sendable {
         guard let id = JobID(text) else {
             throw Problem(404, "unknown_job", "This is not a job's id. POST /v1/jobs answers with one.")
         }
-        if let job = try store.job(id) { return job }
-        if try store.wasRemoved(id) { throw Problem(410, "deleted", "The job was deleted, with its files.") }
-        throw Problem(404, "unknown_job", "There is no job with this id.")
+        guard let job = try store.job(id) else {
+            throw Problem(404, "unknown_job", "There is no job with this id.")
+        }
+        return job
     }
 
     private func list(_ head: RequestHead) throws -> Response {
@@ -121,10 +126,8 @@ struct Routes: Sendable {
     private func delete(_ job: Job, logger: Logger) throws -> Response {
         var job = job
         if job.state == .queued || job.state == .running {
-            guard let cancelled = try store.cancel(job.id, at: Date()) else {
-                throw Problem(410, "deleted", "The job was deleted, with its files.")
-            }
-            job = cancelled
+            job = try store.cancel(job.id, at: Date()) ?? job
+            workers.wake()
         }
         guard job.state != .running else { return .json(202, JobJSON(job)) }
         try store.remove(job.id)
@@ -148,9 +151,9 @@ struct Routes: Sendable {
         }
         let folder = spool.folder(of: job.id)
         if name == "report" {
-            return .file(folder.appending(path: JobFiles.report), contentType: "application/json")
+            return .file(200, folder.appending(path: JobFiles.report), type: "application/json")
         }
-        var response = Response.file(folder.appending(path: JobFiles.mask), contentType: "application/gzip")
+        var response = Response.file(200, folder.appending(path: JobFiles.mask), type: "application/gzip")
         response.headers.append(("Content-Disposition", "attachment; filename=\"hepar-\(job.id).nii.gz\""))
         return response
     }

@@ -21,7 +21,7 @@ struct SubmitJob: Sendable {
             let job = try keep(upload, files: files)
             wakeWorkers()
             logger.info("job queued", metadata: ["job": "\(job.id)", "bytes": "\(job.uploadBytes)"])
-            return .json(202, JobJSON(job), headers: [("Location", "/v1/jobs/\(job.id)")])
+            return .json(202, JobJSON(job), headers: ["Location": "/v1/jobs/\(job.id)"])
         } catch let problem as Problem {
             return problem.response
         } catch let error as VolumeError {
@@ -31,7 +31,7 @@ struct SubmitJob: Sendable {
         } catch JobStoreError.queueFull(let limit) {
             let text = "The queue is full: \(limit) jobs wait. Try again in a minute."
             return Problem(503, "queue_full", text, headers: [("Retry-After", "60")]).response
-        } catch SpoolError.diskFull {
+        } catch SpoolError.diskFull, JobStoreError.diskFull {
             return Problem.storageFull.response
         } catch {
             logger.error("upload could not be kept", metadata: ["error": "\(type(of: error))"])
@@ -48,7 +48,7 @@ struct SubmitJob: Sendable {
             do {
                 let mask = try inspectMask(at: reference, limits: config.volumeLimits)
                 if let difference = mask.header.gridDifference(from: scan.header) {
-                    throw VolumeError.gridMismatch(difference)
+                    throw VolumeError.gridMismatch(difference: difference)
                 }
             } catch let error as VolumeError where error.isUsersFault {
                 throw Problem(422, error.code, "reference: \(error)")
@@ -64,8 +64,7 @@ struct SubmitJob: Sendable {
         try spool.adopt(files: files, for: id)
         do {
             let new = NewJob(
-                id: id, createdAt: Date(), options: options, hasReference: upload.reference != nil,
-                uploadBytes: upload.bytes)
+                id: id, options: options, hasReference: upload.reference != nil, uploadBytes: upload.bytes)
             return try store.enqueue(new, queueLimit: config.queueLimit)
         } catch {
             try? spool.remove(id)

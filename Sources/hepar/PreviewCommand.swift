@@ -32,7 +32,7 @@ struct PreviewCommand: ParsableCommand {
         func labels(_ path: String) throws -> Volume<UInt8> {
             let map = try readLabels(at: URL(filePath: path), limits: VolumeLimits(), team: team)
             if let difference = map.header.gridDifference(from: scan.header) {
-                throw VolumeError.gridMismatch(difference)
+                throw VolumeError.gridMismatch(difference: difference)
             }
             return map.volume
         }

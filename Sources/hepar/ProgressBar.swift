@@ -7,11 +7,11 @@ final class ProgressBar: Sendable {
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let lastShown = Mutex("")
 
-    private static let names: [Progress.Stage: String] = [
+    private static let names: [SliceProgress.Stage: String] = [
         .liver: "1/2 finding the liver", .lesions: "2/2 liver and lesions", .rules: "2/2 rules",
     ]
 
-    func show(_ progress: Progress) {
+    func show(_ progress: SliceProgress) {
         let name = Self.names[progress.stage] ?? progress.stage.rawValue
         let percent = progress.total == 0 ? 100 : progress.done * 100 / progress.total
         if isTerminal {

@@ -34,8 +34,8 @@ enum ReportText {
     static func table(of scores: CaseScores) -> String {
         let rows = [("liver", scores.liver), ("lesion", scores.lesion)].map { name, region in
             [
-                name, number(region.dice, 4), number(region.voe, 4), number(region.rvd, 4), number(region.assdMm, 2),
-                number(region.rmsdMm, 2), number(region.mssdMm, 2),
+                name, number(region.dice, 4), number(region.voe, 4), number(region.rvd, 4), number(region.assd, 2),
+                number(region.rmsd, 2), number(region.mssd, 2),
             ]
         }
         return aligned([["", "Dice", "VOE", "RVD", "ASSD mm", "RMSD mm", "MSSD mm"]] + rows)

@@ -1,5 +1,5 @@
 /// How far a segmentation has come.
-public struct Progress: Equatable, Sendable {
+public struct SliceProgress: Equatable, Sendable {
     /// The steps in their order.
     public enum Stage: String, CaseIterable, Codable, Sendable {
         /// Stage 1: where is the liver.
@@ -27,4 +27,4 @@ public struct Progress: Equatable, Sendable {
 }
 
 /// Called between slices; it stops the segmentation by throwing.
-public typealias ProgressHandler = (Progress) throws -> Void
+public typealias ProgressHandler = (SliceProgress) throws -> Void
