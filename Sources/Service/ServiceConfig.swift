@@ -27,7 +27,7 @@ public struct ServiceConfig: Equatable, Sendable {
     /// Threads of the engine, shared by all jobs.
     public var computeThreads = ProcessInfo.processInfo.activeProcessorCount
     /// How convolutions are computed.
-    public var algorithm = Algorithm.gemm
+    public var algorithm = Algorithm.winograd
     /// Jobs worked on at once.
     public var workers = 1
     /// Jobs that may wait; more are refused with 503.

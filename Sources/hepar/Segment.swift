@@ -60,7 +60,7 @@ struct EngineOptions: ParsableArguments {
     var threads = ProcessInfo.processInfo.activeProcessorCount
 
     @Option(help: "How convolutions are computed: \(Algorithm.allCases.map(\.rawValue).joined(separator: ", ")).")
-    var algorithm = Algorithm.gemm
+    var algorithm = Algorithm.winograd
 
     mutating func validate() throws {
         guard (1...256).contains(threads) else { throw ValidationError("--threads must be from 1 to 256.") }
