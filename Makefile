@@ -35,7 +35,7 @@ demo: build
 	@HEPAR=$(HEPAR) deploy/demo/demo.sh "$(CT)" "$(REFERENCE)"
 
 test: deps
-	swift test $(BUILD) -Xswiftc -enable-testing
+	swift test $(BUILD) -Xswiftc -enable-testing --scratch-path .build_test
 
 lint:
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
@@ -44,4 +44,4 @@ format:
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
 
 clean:
-	rm -rf .build
+	rm -rf .build .build_test
