@@ -69,7 +69,7 @@ private func minimise(
     guard lineLength > 1 else { return }
     let bundles = (width + bundle - 1) / bundle
     team.forEachChunk(of: planes * bundles, chunk: max(1, 4096 / (lineLength * bundle))) { range in
-        var envelope = Envelope(capacity: lineLength, spacing: spacing)
+        let envelope = Envelope(capacity: lineLength, spacing: spacing)
         defer { envelope.deallocate() }
         let lines = UnsafeMutablePointer<Double>.allocate(capacity: bundle * lineLength)
         defer { lines.deallocate() }
@@ -88,55 +88,62 @@ private func minimise(
     }
 }
 
-/// The lower envelope of the parabolas f(j) + (spacing · (i - j))².
+/// The lower envelope of the parabolas f(j) + (spacing · (i - j))², found without a division.
 private struct Envelope {
     private let capacity: Int
-    private let spacing, scale: Double
-    /// The parabolas of the envelope from left to right: where each has its lowest point, its lowest value, and from
-    /// where on it is the lowest of all.
-    private let place: UnsafeMutablePointer<Int>
-    private let height, from: UnsafeMutablePointer<Double>
+    private let square: Double
+    /// The parabolas of the envelope from left to right: where each has its lowest point, and its lowest value.
+    private let place, height: UnsafeMutablePointer<Double>
 
     init(capacity: Int, spacing: Double) {
         self.capacity = capacity
-        self.spacing = spacing
-        scale = 1 / (2 * spacing * spacing)
+        square = spacing * spacing
         place = .allocate(capacity: capacity)
         height = .allocate(capacity: capacity)
-        from = .allocate(capacity: capacity)
     }
 
     func deallocate() {
         place.deallocate()
         height.deallocate()
-        from.deallocate()
     }
 
     /// Replaces a line of `capacity` values.
-    mutating func minimise(_ line: UnsafeMutablePointer<Double>) {
+    func minimise(_ line: UnsafeMutablePointer<Double>) {
         var count = 0
         for j in 0..<capacity where line[j] < .infinity {
-            var start = -Double.infinity
-            while count > 0 {
-                let last = count - 1
-                // Where the new parabola goes below the last one: they meet midway between their places, shifted by
-                // the difference of their heights.
-                start = (line[j] - height[last]) * scale / Double(j - place[last]) + 0.5 * Double(j + place[last])
-                if start > from[last] { break }
-                count -= 1
-                start = -.infinity
-            }
-            place[count] = j
-            height[count] = line[j]
-            from[count] = start
+            let (here, value) = (Double(j), line[j])
+            while count >= 2, isHidden(count - 1, behind: here, value) { count -= 1 }
+            place[count] = here
+            height[count] = value
             count += 1
         }
         guard count > 0 else { return }
         var lowest = 0
         for i in 0..<capacity {
-            while lowest + 1 < count, from[lowest + 1] < Double(i) { lowest += 1 }
-            let distance = Double(i - place[lowest]) * spacing
-            line[i] = height[lowest] + distance * distance
+            var value = distance(to: lowest, from: Double(i))
+            while lowest + 1 < count {
+                let next = distance(to: lowest + 1, from: Double(i))
+                guard next <= value else { break }
+                value = next
+                lowest += 1
+            }
+            line[i] = value
         }
+    }
+
+    @inline(__always) private func distance(to parabola: Int, from i: Double) -> Double {
+        let step = i - place[parabola]
+        return height[parabola] + step * step * square
+    }
+
+    /// Whether a parabola is nowhere below both the one before it and a new one to its right.
+    ///
+    /// With steps a to the one before and b to the new one: (a + b) · f < b · f(before) + a · f(new) + a · b · (a + b)
+    /// · spacing² where it is below both somewhere. Each term is at most a few hundred times the result near by, so
+    /// that rounding stays far below 1e-12 of it.
+    @inline(__always) private func isHidden(_ parabola: Int, behind here: Double, _ value: Double) -> Bool {
+        let a = place[parabola] - place[parabola - 1]
+        let b = here - place[parabola]
+        return (a + b) * height[parabola] >= b * height[parabola - 1] + a * value + a * b * (a + b) * square
     }
 }

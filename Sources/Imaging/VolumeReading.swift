@@ -8,6 +8,13 @@ public struct CTScan: Sendable {
     public let header: NIfTIHeader
     /// Hounsfield units on canonical axes.
     public var volume: Volume<Float>
+
+    /// A CT of the shape that `header` has on canonical axes.
+    public init(header: NIfTIHeader, volume: Volume<Float>) {
+        precondition(volume.shape == header.shape, "a volume of \(volume.shape) under a header of \(header.shape)")
+        self.header = header
+        self.volume = volume
+    }
 }
 
 /// A label map in memory.
@@ -16,6 +23,13 @@ public struct LabelMap: Sendable {
     public let header: NIfTIHeader
     /// 0, 1 or 2 (``Label``) on canonical axes.
     public var volume: Volume<UInt8>
+
+    /// A label map of the shape that `header` has on canonical axes.
+    public init(header: NIfTIHeader, volume: Volume<UInt8>) {
+        precondition(volume.shape == header.shape, "a mask of \(volume.shape) under a header of \(header.shape)")
+        self.header = header
+        self.volume = volume
+    }
 }
 
 /// Reads a CT as Hounsfield units on canonical axes.

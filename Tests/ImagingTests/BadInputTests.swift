@@ -232,6 +232,34 @@ struct BadHeader: CustomTestStringConvertible, Sendable {
             } == .notFinite)
     }
 
+    @Test(arguments: [(1, false), (1, true), (2, false), (2, true)])
+    func damagedHeadersNeverTrapAndLibniftiAgrees(form: (version: Int, isBigEndian: Bool)) throws {
+        var random = SplitMix64(seed: UInt64(form.version * 2 + (form.isBigEndian ? 1 : 0)))
+        var file = NIfTIBuilder()
+        (file.version, file.isBigEndian) = form
+        let sound = file.file
+        var accepted = 0
+        try withTemporaryFolder { folder in
+            for round in 0..<4000 {
+                var bytes = sound
+                (file.sformCode, file.qformCode) = (round & 1, round >> 1 & 1)
+                bytes.replaceSubrange(0..<file.headerSize, with: file.header)
+                for _ in 0...random.next() % 3 {
+                    bytes[Int(random.next() % UInt64(file.headerSize))] = UInt8(truncatingIfNeeded: random.next())
+                }
+                let limits = VolumeLimits(voxels: 10_000, inflatedBytes: 100_000)
+                guard let header = try? NIfTIHeader(parsing: bytes, limits: limits) else { continue }
+                accepted += 1
+                #expect(NIfTIImage(header: header)?.difference(from: header) == nil)
+                guard round % 40 == 0 else { continue }
+                let url = try save(bytes, to: folder, as: "scan.nii")
+                let error = failure { () throws(VolumeError) in _ = try readCT(at: url, limits: limits, team: .one) }
+                #expect(error?.isUsersFault != false, "\(error.map(\.description) ?? "")")
+            }
+        }
+        #expect((400..<3900).contains(accepted), "the damage is neither always nor never seen")
+    }
+
     @Test func filesThatAreNotThere() throws {
         try withTemporaryFolder { folder in
             for url in [folder.appending(path: "none.nii"), folder] {
