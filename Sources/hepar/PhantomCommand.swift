@@ -32,14 +32,14 @@ struct PhantomCommand: ParsableCommand {
     var lesions: Int?
 
     func run() throws {
-        let shape = try numbers(shape, "--shape", in: 8...2048)
-        let spacing = try numbers(spacing, "--spacing", in: 0.1...20)
-        if let lesions, !(0...50).contains(lesions) { throw UserError("--lesions is \(lesions). Give 0 to 50.") }
+        let shape = try numbers(shape, "--shape", as: { Int($0) })
+        let spacing = try numbers(spacing, "--spacing", as: { Double($0) })
         let team = ThreadTeam(threads: ProcessInfo.processInfo.activeProcessorCount)
         var options = PhantomOptions(seed: seed)
-        options.shape = Shape(Int(shape[0]), Int(shape[1]), Int(shape[2]))
+        options.shape = Shape(shape[0], shape[1], shape[2])
         options.spacing = SIMD3(spacing[0], spacing[1], spacing[2])
         options.lesions = lesions
+        try options.check()
         let grid = try phantomAffine(shape: options.shape, spacing: options.spacing, axes: axes)
         let phantom = makePhantom(options, team: team)
         let header = NIfTIHeader(shape: grid.storedShape, affine: grid.affine, voxelType: .int16)
@@ -47,13 +47,13 @@ struct PhantomCommand: ParsableCommand {
         try writeLabels(phantom.reference, like: header, to: URL(filePath: reference), team: team)
     }
 
-    private func numbers(_ text: String, _ option: String, in range: ClosedRange<Double>) throws -> [Double] {
-        let numbers = text.split(separator: ",").compactMap { Double($0) }
-        guard numbers.count == 3, numbers.allSatisfy(range.contains) else {
-            throw UserError(
-                "\(option) is \(text). Give three numbers from \(range.lowerBound) to \(range.upperBound), such as 256,256,96."
-            )
+    private func numbers<Number>(
+        _ text: String, _ option: String, as number: (Substring) -> Number?
+    ) throws -> [Number] {
+        let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map(number)
+        guard numbers.count == 3, !numbers.contains(where: { $0 == nil }) else {
+            throw UserError("\(option) is \(text). Give three numbers with commas between them, such as 256,256,96.")
         }
-        return numbers
+        return numbers.compactMap { $0 }
     }
 }

@@ -12,7 +12,7 @@ import Testing
 /// A whole case, from files to files, with the default model.
 @Suite struct CaseRunnerTests {
     let team = ThreadTeam(threads: 2)
-    private let options = PhantomOptions(seed: 5, shape: Shape(64, 56, 18), spacing: SIMD3(6, 6, 12))
+    private let options = PhantomOptions(seed: 5, shape: Shape(112, 96, 24), spacing: SIMD3(2, 2, 4), lesions: 3)
 
     private func segmenter(_ algorithm: Algorithm = .winograd, team: ThreadTeam) throws -> Segmenter {
         let folder = SharedData.repository.appending(path: "Models/default")
@@ -44,6 +44,7 @@ import Testing
                 if first.isEmpty {
                     first = result.volume.voxels
                     #expect(report.liverVolumeMl > 300)
+                    #expect(!report.lesions.isEmpty)
                 }
                 #expect(result.volume.voxels == first, "\(axes)")
             }

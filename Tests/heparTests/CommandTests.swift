@@ -15,8 +15,8 @@ import Testing
             let report = folder.appending(path: "report.json")
             let picture = folder.appending(path: "preview.png")
             let made = try HeparProcess.run(
-                "phantom", "--seed", "5", "--output", ct, "--reference", reference, "--shape", "96,96,24", "--spacing",
-                "4,4,9", "--axes", "SRA", "--lesions", "2")
+                "phantom", "--seed", "5", "--output", ct, "--reference", reference, "--shape", "112,96,24", "--spacing",
+                "2,2,4", "--axes", "SRA", "--lesions", "3")
             #expect(made.status == 0, "\(made.error)")
             let segmented = try HeparProcess.run(
                 "segment", ct, "--output", mask, "--report", report.path, "--reference", reference)

@@ -8,11 +8,12 @@ import Testing
 /// The README's journey and its dead ends, by curl against the real process.
 @Suite(.serialized) struct ServerTests {
     /// A small phantom as files: quick to segment, large enough to have a liver.
-    private static func phantom(in folder: URL, shape: Shape = Shape(96, 96, 24)) throws -> (ct: URL, reference: URL) {
+    private static func phantom(in folder: URL, shape: Shape = Shape(112, 96, 24)) throws -> (ct: URL, reference: URL) {
         let team = ThreadTeam(threads: 2)
         var options = PhantomOptions(seed: 5)
         options.shape = shape
-        options.spacing = SIMD3(4, 4, 9)
+        options.spacing = SIMD3(2, 2, 4)
+        options.lesions = 3
         let phantom = makePhantom(options, team: team)
         let grid = try phantomAffine(shape: options.shape, spacing: options.spacing, axes: "RAS")
         let header = NIfTIHeader(shape: grid.storedShape, affine: grid.affine, voxelType: .int16)
@@ -61,6 +62,9 @@ import Testing
                 #expect(liver.keys.contains(key), "scores.liver has no \(key)")
             }
             #expect(scores.keys.contains("detection") && scores.keys.contains("tumour_burden"))
+            #expect(liver["dice"] as? Double ?? 0 > 0.4)
+            let lesions = try #require(report["lesions"] as? [[String: Any]])
+            #expect(lesions.first?["number"] as? Int == 1)
 
             let list = try server.curl("/v1/jobs?state=succeeded").json()
             #expect((list["jobs"] as? [[String: Any]])?.map { $0["id"] as? String } == [id])
