@@ -109,6 +109,15 @@ final class ServerProcess {
             body: (try? Data(contentsOf: body)) ?? Data())
     }
 
+    /// Polls a job until a worker has it.
+    func waitUntilRunning(_ job: String) throws {
+        for _ in 0..<1000 {
+            if try curl("/v1/jobs/\(job)").json()["state"] as? String == "running" { return }
+            usleep(10_000)
+        }
+        throw ServerError(log: logText)
+    }
+
     /// Polls a job until it has ended.
     func waitForEnd(of job: String, seconds: Int = 120) throws -> [String: Any] {
         for _ in 0..<seconds * 10 {

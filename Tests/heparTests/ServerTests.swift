@@ -140,12 +140,7 @@ import Testing
             let data = folder.appending(path: "data")
             var server = try ServerProcess(data: data)
             let id = try #require(try Self.submit(server, files.ct).json()["id"] as? String)
-            var running = false
-            for _ in 0..<200 where !running {
-                running = try server.curl("/v1/jobs/\(id)").json()["state"] as? String == "running"
-                usleep(10_000)
-            }
-            #expect(running)
+            try server.waitUntilRunning(id)
             server.end(SIGKILL)
 
             server = try ServerProcess(data: data)
@@ -158,15 +153,13 @@ import Testing
 
     @Test func aRunningJobCanBeCancelled() throws {
         try withTemporaryFolder { folder in
-            let files = try Self.phantom(in: folder, shape: Shape(256, 256, 60))
+            let files = try Self.phantom(in: folder, shape: Shape(256, 256, 80))
             let server = try ServerProcess(data: folder.appending(path: "data"))
             let first = try #require(try Self.submit(server, files.ct).json()["id"] as? String)
             let second = try #require(try Self.submit(server, files.ct).json()["id"] as? String)
             #expect(try server.curl("/v1/jobs/\(second)/mask").status == 409)
             #expect(try server.curl("/v1/jobs/\(second)", "-X", "DELETE").status == 204)
-            for _ in 0..<200 where try server.curl("/v1/jobs/\(first)").json()["state"] as? String != "running" {
-                usleep(10_000)
-            }
+            try server.waitUntilRunning(first)
             #expect(try server.curl("/v1/jobs/\(first)", "-X", "DELETE").status == 202)
             #expect(try server.waitForEnd(of: first)["state"] as? String == "cancelled")
         }
