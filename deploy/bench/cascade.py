@@ -70,6 +70,7 @@ def run(table, options, folder):
         agreement[name] = [dice(labels["hepar"] >= least, labels[name] >= least) for least in (1, 2)]
         if min(agreement[name]) <= 0.999:
             raise SystemExit(f"Hepar's mask and that of {name} differ: Dice {agreement[name]} of liver and lesion.")
-    note = ", ".join(f"Dice with {name} {liver:.5f} (liver), {lesion:.5f} (lesion)"
+    voxels = [np.count_nonzero(labels["hepar"] >= least) for least in (1, 2)]
+    note = f"{voxels[0]} voxels of liver, {voxels[1]} of them lesion; " + ", ".join(f"Dice with {name} {liver:.5f} (liver), {lesion:.5f} (lesion)"
                      for name, (liver, lesion) in agreement.items())
     table.add("cascade w16 512x512x129", times, note)

@@ -8,7 +8,6 @@ also goes to `.build/peers.json`: a list of {"case", "peer", "ours_ms", "peer_ms
 """
 import argparse
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -21,7 +20,7 @@ import scores
 from common import HEPAR, THREADS, Table
 
 PARTS = {"network": network, "cascade": cascade, "scores": scores}
-LIBRARIES = ["torch", "onnxruntime", "openvino", "numpy", "scipy", "nibabel", "medpy"]
+LIBRARIES = ["torch", "onnxruntime", "openvino", "numpy", "scipy", "nibabel", "medpy", "surface-distance"]
 
 
 def numbers(text):
