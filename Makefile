@@ -39,7 +39,7 @@ demo: build
 	@HEPAR=$(HEPAR) deploy/demo/demo.sh "$(CT)" "$(REFERENCE)"
 
 test: deps
-	swift test $(BUILD) -Xswiftc -enable-testing
+	swift test $(BUILD) -Xswiftc -enable-testing --scratch-path .build_test
 
 # What tunes Hepar's OpenBLAS must not slow the peers' NumPy.
 bench-peers: build
@@ -54,4 +54,4 @@ format:
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
 
 clean:
-	rm -rf .build
+	rm -rf .build .build_test

@@ -41,7 +41,8 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Compute", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview", "SQLiteJobs", "Segmentation",
+                "Compute", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview", "SQLiteJobs",
+                "Segmentation",
                 "Service",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -55,7 +56,10 @@ let package = Package(
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "SQLiteJobs", "TestSupport"]),
         .testTarget(name: "HTTPDaemonTests", dependencies: ["HTTPDaemon", "TestSupport"]),
         .testTarget(
-            name: "ServiceTests", dependencies: ["Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", .product(name: "Yams", package: "Yams")]),
+            name: "ServiceTests",
+            dependencies: [
+                "Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", .product(name: "Yams", package: "Yams"),
+            ]),
         .testTarget(
             name: "heparTests", dependencies: ["Compute", "Imaging", "Inference", "Phantom", "TestSupport", "hepar"]),
     ],

@@ -12,18 +12,18 @@ CK_INLINE void head_row(const ck_head *job, const int outputs, const int pixels)
         }
         const float *weights = job->weights;
         for (long block = 0; block < job->blocks; block++) {
-            for (long y = 0; y < 3; y++) {
+            CK_UNROLL for (int y = 0; y < 3; y++) {
                 const float *row = job->source + block * job->block_stride + y * job->row_stride + x * CK_LANES;
                 CK_UNROLL for (int tap = 0; tap < 3; tap++) {
-                    vec w[3];
-                    CK_UNROLL for (int k = 0; k < outputs; k++) w[k] = load(weights + k * CK_LANES);
-                    weights += outputs * CK_LANES;
+                    // Read again for every pixel: in registers they would push sums out.
+                    const float *w = weights + (y * 3 + tap) * outputs * CK_LANES;
                     CK_UNROLL for (int i = 0; i < pixels; i++) {
                         vec pixel = load(row + (i + tap) * CK_LANES);
-                        CK_UNROLL for (int k = 0; k < outputs; k++) sums[k][i] += pixel * w[k];
+                        CK_UNROLL for (int k = 0; k < outputs; k++) sums[k][i] += pixel * load(w + k * CK_LANES);
                     }
                 }
             }
+            weights += 9 * outputs * CK_LANES;
         }
         CK_UNROLL for (int k = 0; k < outputs; k++) {
             CK_UNROLL for (int i = 0; i < pixels; i += 4)

@@ -1,84 +1,89 @@
 // winograd_output.h: the output transform with all that follows a convolution, for the instruction set of the including
 // file. See ck_output.
+//
+// First the even columns of a tile, then the odd ones: either half fits into 32 registers, so that nothing is kept in
+// memory between the pass over rows and the pass over columns.
 #include "winograd_transforms.h"
 
-CK_INLINE void transform(const int outputs, const vec *m, vec *y) {
-    if (outputs == 4)
-        output_transform_4(m, y);
+CK_INLINE void transform(const int outputs, const int odd, const vec *m, vec *y) {
+    if (outputs == 4 && !odd)
+        output_transform_4_even(m, y);
+    else if (outputs == 4)
+        output_transform_4_odd(m, y);
+    else if (!odd)
+        output_transform_6_even(m, y);
     else
-        output_transform_6(m, y);
+        output_transform_6_odd(m, y);
 }
 
-// Two rows of a tile that lies wholly inside the plane: bias, PReLU, shortcut, pooling.
-CK_INLINE void finish_rows(
-    const int outputs, vec (*y)[6], vec bias, vec slopes, float *out, size_t row_stride, const float *shortcut,
-    size_t shortcut_row_stride, float *pooled
+// A tile's pixel: where it is stored, and what is added to it.
+typedef struct tile {
+    const float *products;
+    float *out;
+    const float *shortcut;
+} tile;
+
+// The even or odd columns of a tile; pixels from `rows` and `columns` on are not stored.
+CK_INLINE void half_tile(
+    const ck_output *job, const int outputs, const int odd, const tile at, vec bias, vec slopes, const int cut,
+    long rows, long columns
 ) {
-    CK_UNROLL for (int i = 0; i < 2; i++) {
-        CK_UNROLL for (int j = 0; j < outputs; j++) {
-            vec v = prelu(y[i][j] + bias, slopes);
-            if (shortcut) v += load(shortcut + i * shortcut_row_stride + j * CK_LANES);
-            y[i][j] = v;
-            store(out + i * row_stride + j * CK_LANES, v);
+    const int side = outputs + 2, half = outputs / 2;
+    vec between[3][8];
+    CK_UNROLL for (int i = 0; i < side; i++) {
+        vec m[8], y[3];
+        CK_UNROLL for (int j = 0; j < side; j++) {
+            if (odd ? j > 0 : j < side - 1) m[j] = load(at.products + (i * side + j) * job->component_stride);
         }
+        transform(outputs, odd, m, y);
+        CK_UNROLL for (int j = 0; j < half; j++) between[j][i] = y[j];
     }
-    if (pooled) {
-        CK_UNROLL for (int j = 0; j < outputs; j += 2)
-            store(pooled + j / 2 * CK_LANES, larger(larger(y[0][j], y[0][j + 1]), larger(y[1][j], y[1][j + 1])));
+    CK_UNROLL for (int j = 0; j < half; j++) {
+        const int column = 2 * j + odd;
+        vec even[3], uneven[3];
+        transform(outputs, 0, between[j], even);
+        transform(outputs, 1, between[j], uneven);
+        CK_UNROLL for (int i = 0; i < outputs; i++) {
+            if (cut && (i >= rows || column >= columns)) continue;
+            vec v = prelu((i % 2 ? uneven[i / 2] : even[i / 2]) + bias, slopes);
+            if (at.shortcut) v += load(at.shortcut + i * job->shortcut_row_stride + column * CK_LANES);
+            store(at.out + i * job->row_stride + column * CK_LANES, v);
+        }
     }
 }
 
-// The same for a tile that the plane's edge cuts.
-CK_INLINE void finish_cut_rows(
-    vec (*y)[6], long columns, vec bias, vec slopes, float *out, size_t row_stride, const float *shortcut,
-    size_t shortcut_row_stride, float *pooled, long rows
+// 2x2 maxima of the pixels that were just stored.
+CK_INLINE void pool(
+    const float *out, size_t row_stride, float *pooled, size_t pooled_row_stride, long rows, long columns
 ) {
-    for (long i = 0; i < rows; i++) {
-        for (long j = 0; j < columns; j++) {
-            vec v = prelu(y[i][j] + bias, slopes);
-            if (shortcut) v += load(shortcut + i * shortcut_row_stride + j * CK_LANES);
-            y[i][j] = v;
-            store(out + i * row_stride + j * CK_LANES, v);
+    for (long i = 0; i + 1 < rows; i += 2, out += 2 * row_stride, pooled += pooled_row_stride) {
+        for (long j = 0; j + 1 < columns; j += 2) {
+            const float *left = out + j * CK_LANES, *right = left + CK_LANES;
+            vec upper = larger(load(left), load(right));
+            vec lower = larger(load(left + row_stride), load(right + row_stride));
+            store(pooled + j / 2 * CK_LANES, larger(upper, lower));
         }
-    }
-    if (pooled) {
-        for (long j = 0; j < columns; j += 2)
-            store(pooled + j / 2 * CK_LANES, larger(larger(y[0][j], y[0][j + 1]), larger(y[1][j], y[1][j + 1])));
     }
 }
 
 CK_INLINE void output_tiles(const ck_output *job, const int outputs) {
-    const int side = outputs + 2;
     const vec bias = load(job->bias), slopes = load(job->slopes);
-    for (long tile = 0; tile < job->count; tile++) {
-        const float *products = job->products + tile * CK_LANES;
-        vec between[6][8];
-        CK_UNROLL for (int j = 0; j < side; j++) {
-            vec m[8], y[6];
-            CK_UNROLL for (int i = 0; i < side; i++) m[i] = load(products + (i * side + j) * job->component_stride);
-            transform(outputs, m, y);
-            CK_UNROLL for (int i = 0; i < outputs; i++) between[i][j] = y[i];
+    for (long t = 0; t < job->count; t++) {
+        const long column = t * outputs;
+        const tile at = {
+            job->products + t * CK_LANES, job->output + column * CK_LANES,
+            job->shortcut ? job->shortcut + column * CK_LANES : NULL};
+        long rows = job->rows < outputs ? job->rows : outputs;
+        long columns = job->columns - column < outputs ? job->columns - column : outputs;
+        if (rows == outputs && columns == outputs) {
+            half_tile(job, outputs, 0, at, bias, slopes, 0, rows, columns);
+            half_tile(job, outputs, 1, at, bias, slopes, 0, rows, columns);
+        } else {
+            half_tile(job, outputs, 0, at, bias, slopes, 1, rows, columns);
+            half_tile(job, outputs, 1, at, bias, slopes, 1, rows, columns);
         }
-        float *out = job->output + tile * outputs * CK_LANES;
-        const float *shortcut = job->shortcut ? job->shortcut + tile * outputs * CK_LANES : NULL;
-        float *pooled = job->pooled ? job->pooled + tile * (outputs / 2) * CK_LANES : NULL;
-        long columns = job->columns - tile * outputs;
-        bool whole = columns >= outputs && job->rows >= outputs;
-        CK_UNROLL for (int i = 0; i < outputs; i += 2) {
-            vec y[2][6];
-            transform(outputs, between[i], y[0]);
-            transform(outputs, between[i + 1], y[1]);
-            if (whole)
-                finish_rows(
-                    outputs, y, bias, slopes, out, job->row_stride, shortcut, job->shortcut_row_stride, pooled);
-            else if (job->rows > i)
-                finish_cut_rows(
-                    y, columns < outputs ? columns : outputs, bias, slopes, out, job->row_stride, shortcut,
-                    job->shortcut_row_stride, pooled, job->rows - i < 2 ? job->rows - i : 2);
-            out += 2 * job->row_stride;
-            if (shortcut) shortcut += 2 * job->shortcut_row_stride;
-            if (pooled) pooled += job->pooled_row_stride;
-        }
+        if (job->pooled)
+            pool(at.out, job->row_stride, job->pooled + column / 2 * CK_LANES, job->pooled_row_stride, rows, columns);
     }
 }
 

@@ -39,21 +39,29 @@ CK_INLINE void input_transform_6(const vec *d, vec *v) {
     v[7] = (d[7] - d[1]) + 5.25f * (d[3] - d[5]);
 }
 
-CK_INLINE void output_transform_4(const vec *m, vec *y) {
-    vec sum1 = m[1] + m[2], difference1 = m[1] - m[2], sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+// The outputs with even numbers need the sums of the products at opposite points, those with odd numbers the differences.
+CK_INLINE void output_transform_4_even(const vec *m, vec *y) {
+    vec sum1 = m[1] + m[2], sum2 = m[3] + m[4];
     y[0] = (m[0] + sum1) + sum2;
-    y[1] = difference1 + 2.f * difference2;
-    y[2] = sum1 + 4.f * sum2;
-    y[3] = (difference1 + m[5]) + 8.f * difference2;
+    y[1] = sum1 + 4.f * sum2;
 }
 
-CK_INLINE void output_transform_6(const vec *m, vec *y) {
-    vec sum1 = m[1] + m[2], difference1 = m[1] - m[2], sum2 = m[3] + m[4], difference2 = m[3] - m[4];
-    vec sum3 = m[5] + m[6], difference3 = m[5] - m[6];
+CK_INLINE void output_transform_4_odd(const vec *m, vec *y) {
+    vec difference1 = m[1] - m[2], difference2 = m[3] - m[4];
+    y[0] = difference1 + 2.f * difference2;
+    y[1] = (difference1 + m[5]) + 8.f * difference2;
+}
+
+CK_INLINE void output_transform_6_even(const vec *m, vec *y) {
+    vec sum1 = m[1] + m[2], sum2 = m[3] + m[4], sum3 = m[5] + m[6];
     y[0] = (m[0] + sum1) + (sum2 + sum3);
-    y[1] = (difference1 + 2.f * difference2) + .5f * difference3;
-    y[2] = (sum1 + 4.f * sum2) + .25f * sum3;
-    y[3] = (difference1 + 8.f * difference2) + .125f * difference3;
-    y[4] = (sum1 + 16.f * sum2) + .0625f * sum3;
-    y[5] = ((difference1 + m[7]) + 32.f * difference2) + .03125f * difference3;
+    y[1] = (sum1 + 4.f * sum2) + .25f * sum3;
+    y[2] = (sum1 + 16.f * sum2) + .0625f * sum3;
+}
+
+CK_INLINE void output_transform_6_odd(const vec *m, vec *y) {
+    vec difference1 = m[1] - m[2], difference2 = m[3] - m[4], difference3 = m[5] - m[6];
+    y[0] = (difference1 + 2.f * difference2) + .5f * difference3;
+    y[1] = (difference1 + 8.f * difference2) + .125f * difference3;
+    y[2] = ((difference1 + m[7]) + 32.f * difference2) + .03125f * difference3;
 }

@@ -12,6 +12,11 @@ struct BlockedNetwork: Sendable {
     private let head: HeadLayer
     private let schedules: [WinogradSchedule]
 
+    /// Tiles at the first of the deep levels from which on there is nothing to gain from more images.
+    private static let deepTiles = 72
+    /// Bytes of the weights of the deep levels.
+    private let deepWeightBytes: Int
+
     /// Rows that a thread computes at a time in the first and the last convolution.
     private static let strip = 8
 
@@ -26,6 +31,7 @@ struct BlockedNetwork: Sendable {
         let encoder = architecture.encoder.map { (block: $0, isDecoder: false) }
         let decoder = architecture.decoder.map { (block: $0, isDecoder: true) }
         var layers: [WinogradLayer] = []
+        var deepWeightBytes = 0
         for (block, isDecoder) in encoder + decoder {
             for index in 0..<block.convolutions where index > 0 || isDecoder || block.level > 0 {
                 let convolution = try Convolution(index, of: block, tensors)
@@ -33,9 +39,11 @@ struct BlockedNetwork: Sendable {
                     WinogradLayer(
                         convolution, plain: isDecoder && index == 0 ? block.outputs : convolution.inputs,
                         outputs: Self.tileOutputs(level: block.level), kernels: kernels, team: team))
+                if block.level >= BlockedPlan.deepLevel { deepWeightBytes += layers[layers.count - 1].weightBytes }
             }
         }
         self.layers = layers
+        self.deepWeightBytes = deepWeightBytes
         head = HeadLayer(Convolution(headOf: architecture, tensors), kernels: kernels)
         schedules = layers.map { WinogradSchedule($0, kernels) }
     }
@@ -59,8 +67,20 @@ struct BlockedNetwork: Sendable {
     }
 
     /// How many images go through the deep levels together.
+    ///
+    /// Where the deep levels' weights are larger than any cache, they come from memory once for all these images; with
+    /// enough tiles in one image that is hidden behind the arithmetic. Each image more needs memory of its own for what
+    /// its decoder reads.
     private func group(batch: Int, height: Int, width: Int) -> Int {
-        1
+        guard deepWeightBytes > 64 << 20 else { return 1 }
+        let shift = BlockedPlan.deepLevel
+        let tiles = TileBlocks(
+            outputs: Self.tileOutputs(level: shift), height: height >> shift, width: width >> shift, images: 0..<1,
+            size: 1
+        ).count
+        let wanted = min(batch, (Self.deepTiles + tiles - 1) / tiles)
+        let groups = (batch + wanted - 1) / wanted
+        return (batch + groups - 1) / groups
     }
 
     /// Computes logits; see ``Network/run(planes:batch:height:width:logits:)``.

@@ -9,7 +9,4 @@ final class Counter: Sendable {
         let item = next.wrappingAdd(1, ordering: .relaxed).oldValue
         return item < count ? item : nil
     }
-
-    /// Starts again from 0. Only between barriers.
-    func reset() { next.store(0, ordering: .relaxed) }
 }

@@ -15,31 +15,32 @@ struct TileBlocks {
     /// Tiles across and down one image.
     let across, down: Int
     let images: Range<Int>
-    /// Tiles in a block; the last may have fewer.
+    /// How many blocks there are.
+    let blocks: Int
+    /// Tiles in the largest block; others have one less.
     let size: Int
 
     /// All tiles.
     var count: Int { across * down * images.count }
-    /// How many blocks there are.
-    var blocks: Int { (count + size - 1) / size }
 
     /// Cuts evenly.
     ///
     /// - Parameters:
     ///   - outputs: pixels a side that a tile gives.
     ///   - size: the most tiles in a block.
-    ///   - least: blocks that there must be, if there are as many tiles.
-    init(outputs: Int, height: Int, width: Int, images: Range<Int>, size: Int, least: Int = 1) {
+    ///   - threads: how many take blocks. Few blocks are made a multiple of it, so that none waits for another.
+    init(outputs: Int, height: Int, width: Int, images: Range<Int>, size: Int, threads: Int = 1) {
         self.images = images
         across = (width + outputs - 1) / outputs
         down = (height + outputs - 1) / outputs
         let count = across * down * images.count
-        let blocks = min(count, max(least, (count + size - 1) / size))
+        let needed = (count + size - 1) / size
+        blocks = min(count, needed < 8 * threads ? needed.roundedUp(to: threads) : needed)
         self.size = (count + blocks - 1) / blocks
     }
 
     /// The tiles of a block.
-    func tiles(of block: Int) -> Range<Int> { block * size..<min(count, (block + 1) * size) }
+    func tiles(of block: Int) -> Range<Int> { count * block / blocks..<count * (block + 1) / blocks }
 
     /// Calls `body` for each run of `tiles`.
     func forEachRun(in tiles: Range<Int>, _ body: (Run) -> Void) {

@@ -16,7 +16,7 @@ struct WinogradConvolution {
 
     /// Does this thread's part, and returns when all have done theirs.
     func run(_ worker: inout Worker) {
-        let blocks = blocks(of: schedule.ownTiles, least: worker.threads)
+        let blocks = blocks(of: schedule.ownTiles, threads: worker.threads)
         if schedule.isShared(tiles: blocks.count, threads: worker.threads) {
             runTogether(blocks: self.blocks(of: schedule.sharedTiles), &worker)
         } else {
@@ -24,10 +24,10 @@ struct WinogradConvolution {
         }
     }
 
-    private func blocks(of size: Int, least: Int = 1) -> TileBlocks {
+    private func blocks(of size: Int, threads: Int = 1) -> TileBlocks {
         TileBlocks(
             outputs: layer.outputs, height: step.output.height, width: step.output.width, images: images, size: size,
-            least: least)
+            threads: threads)
     }
 
     /// Each thread transforms, multiplies and finishes blocks of its own.
@@ -72,18 +72,35 @@ struct WinogradConvolution {
         var outputs = Prefetch()
         for block in 0..<blocks.blocks {
             let tiles = blocks.tiles(of: block)
-            worker.share(layer.blocks) { channelBlock in
-                transform(blocks, tiles, channelBlock, to: input, stride: schedule.sharedStride)
+            let sources = parts(of: tiles, items: layer.blocks, threads: worker.threads)
+            worker.share(layer.blocks * sources.count) { item in
+                let part = sources[item / layer.blocks]
+                transform(
+                    blocks, part, item % layer.blocks, to: input + (part.lowerBound - tiles.lowerBound) * lanes,
+                    stride: schedule.sharedStride)
             }
-            worker.share(layer.panels) { panel in
+            let targets = parts(of: tiles, items: layer.panels, threads: worker.threads)
+            worker.share(layer.panels * targets.count) { item in
+                let (part, panel) = (targets[item % targets.count], item / targets.count)
                 outputs.clear()
-                addOutputs(blocks, tiles, panel, to: &outputs)
+                addOutputs(blocks, part, panel, to: &outputs)
                 outputs.spread(over: layer.components)
                 multiply(
-                    blocks, tiles, panel, input: input, stride: schedule.sharedStride, to: products,
-                    productStride: schedule.sharedProductStride, &inputs, &outputs)
-                finish(blocks, tiles, panel, products: products, stride: schedule.sharedProductStride)
+                    blocks, part, panel, input: input + (part.lowerBound - tiles.lowerBound) * lanes,
+                    stride: schedule.sharedStride, to: products, productStride: schedule.sharedProductStride, &inputs,
+                    &outputs)
+                finish(blocks, part, panel, products: products, stride: schedule.sharedProductStride)
             }
+        }
+    }
+
+    /// Cuts a block that all threads work on, where there are fewer `items` to share out than keep them busy.
+    private func parts(of tiles: Range<Int>, items: Int, threads: Int) -> [Range<Int>] {
+        let wanted = min((2 * threads + items - 1) / items, tiles.count / kernels.groupTiles)
+        guard wanted > 1 else { return [tiles] }
+        let size = ((tiles.count + wanted - 1) / wanted).roundedUp(to: kernels.groupTiles)
+        return stride(from: tiles.lowerBound, to: tiles.upperBound, by: size).map {
+            $0..<min($0 + size, tiles.upperBound)
         }
     }
 

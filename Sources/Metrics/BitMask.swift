@@ -78,18 +78,10 @@ struct BitMask {
         return bits & (bits << 1 | before) & (bits >> 1 | after)
     }
 
-    /// Calls `body` with the x of each voxel of row (y, z) that is in the mask, in growing order.
-    @inline(__always) func forEachVoxel(inRow y: Int, _ z: Int, _ body: (Int) -> Void) {
-        let start = row(y, z)
-        words.withUnsafeBufferPointer { words in
-            for word in 0..<rowWords {
-                var bits = words[start + word]
-                while bits != 0 {
-                    body(64 * word + bits.trailingZeroBitCount)
-                    bits &= bits - 1
-                }
-            }
-        }
+    /// Whether any of the 16 columns from `first`, a multiple of 16, has a voxel in the mask.
+    func hasVoxels(inColumns first: Int) -> Bool {
+        let wanted: UInt64 = 0xFFFF << UInt64(first & 63)
+        return stride(from: first / 64, to: words.count, by: rowWords).contains { words[$0] & wanted != 0 }
     }
 }
 

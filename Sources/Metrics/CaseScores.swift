@@ -23,6 +23,11 @@ public struct CaseScores: Codable, Equatable, Sendable {
 ///
 /// Surfaces and distances are looked for only in the smallest box around both masks.
 ///
+/// Against MedPy 0.5.2 (`medpy.metric.binary`): `dc`, 1 - `jc`, `ravd` (= ``RegionScores/rvd``), and with
+/// `connectivity=2` `assd` and `hd` too, agree to 1e-12 on masks of LiTS cases. By default (`connectivity=1`) MedPy's
+/// surface asks only the 6 neighbours that share a face: it is thinner, and mean distances come out larger. MedPy
+/// throws where a mask is empty.
+///
 /// - Parameters:
 ///   - prediction: ``Label`` values; of the reference's shape (a precondition: the caller compares grids first).
 ///   - reference: ``Label`` values; its spacing, in mm, is the one that counts.

@@ -8,6 +8,8 @@ struct Anatomy {
     let lesions: [Lesion]
     /// Patient mm for each anatomy mm.
     let size: SIMD3<Float>
+    /// How far from the middle of the field of view the patient lies, in mm, where there is room.
+    let offset: SIMD3<Float>
     private let skeleton: Skeleton
     private let organs: Organs
     private let stomach: Stomach
@@ -21,8 +23,9 @@ struct Anatomy {
 
     init(seed: UInt64, lesions count: Int?) {
         var random = SplitMix64(seed: seed)
-        let build = random.float(0.96...1.04)
-        size = build * SIMD3(1, 1, random.float(0.95...1.05))
+        let build = random.float(0.94...1.05)
+        size = build * SIMD3(1, random.float(0.96...1.04), random.float(0.94...1.06))
+        offset = SIMD3(random.float(-9...9), random.float(-8...8), random.float(-8...8))
         let bloodHU = random.float(146...168)
         trunk = Trunk(&random, bloodHU: bloodHU)
         skeleton = Skeleton(&random, trunk: trunk)

@@ -20,14 +20,14 @@ struct Liver {
         self.stomach = stomach
         self.bowel = bowel
         hu = random.float(102...118)
-        let size = random.float(0.95...1.05)
+        let size = random.float(0.92...1.06)
         upper = SIMD3(-64, random.float(-8...2), 20)
         upperHalf = SIMD3(74, 86, random.float(64...72)) * size
-        let reach = random.float(48...66)  // how far down the right lobe goes
+        let reach = random.float(44...70)  // how far down the right lobe goes
         lower = SIMD3(random.float(-94 ... -86), random.float(0...10), -38)
         lowerHalf = SIMD3(random.float(34...40), random.float(52...62) * size, reach)
-        let tip = SIMD3<Float>(random.float(36...76), random.float(-54 ... -44), random.float(28...46))
-        leftLobe = Tube(SIMD3(-24, -42, random.float(16...26)), random.float(34...40), tip, random.float(9...15), hu: 0)
+        let tip = SIMD3<Float>(random.float(30...84), random.float(-56 ... -42), random.float(24...48))
+        leftLobe = Tube(SIMD3(-24, -42, random.float(16...26)), random.float(30...40), tip, random.float(8...16), hu: 0)
         fissure = SIMD3(random.float(-16 ... -8), -64, random.float(-12...2))
         let neck = SIMD3<Float>(-44, -22, -20)
         let fundus = neck + SIMD3(random.float(-18 ... -8), random.float(-38 ... -28), random.float(-34 ... -24))
@@ -57,7 +57,9 @@ struct Liver {
         var vein = organs.cava[1].distance(p)
         vein = smaller(vein, organs.cava[2].distance(p))
         vein = smaller(vein, organs.cava[3].distance(p))
-        let kidney = organs.rightKidney.outline(p) - 4
+        // Behind the kidney lies the wall, not liver.
+        let before = smaller(p.y, Lanes(repeating: organs.rightKidney.centre.y))
+        let kidney = organs.rightKidney.outline(Points(x: p.x, y: before, z: p.z)) - 4
         let hilum = tube(p, SIMD3(-2, -10, -34), 14, SIMD3(-44, -9, -3), 7)
         let slanted = Points(x: p.x + 0.25 * (p.y + 64), y: p.y, z: p.z)
         let ligament = ellipsoid(slanted, fissure, SIMD3(1.8, 25, 24))

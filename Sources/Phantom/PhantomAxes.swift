@@ -33,8 +33,8 @@ extension PhantomError: CustomStringConvertible {
 }
 
 extension PhantomOptions {
-    /// The most voxels a phantom may have.
-    public static let voxelLimit = 1 << 30
+    /// The most voxels a phantom may have: what a reader accepts by default.
+    public static let voxelLimit = VolumeLimits().voxels
 
     /// Makes sure that a phantom can be made of these options.
     public func check() throws(PhantomError) {

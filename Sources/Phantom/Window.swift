@@ -20,13 +20,15 @@ struct Window {
         for axis in 0..<3 {
             let liver = Liver.middle[axis] * size[axis]
             let half = extent[axis] / 2
-            if 2 * half >= body.upper[axis] - body.lower[axis] {
-                middle[axis] = (body.lower[axis] + body.upper[axis]) / 2
+            let room = half - (body.upper[axis] - body.lower[axis]) / 2
+            if room >= 0 {
+                let shift = min(max(anatomy.offset[axis], -room), room)
+                middle[axis] = (body.lower[axis] + body.upper[axis]) / 2 + shift
             } else {
                 middle[axis] = min(max(liver, body.lower[axis] + half), body.upper[axis] - half)
             }
         }
-        middle.z = Liver.middle.z * size.z
+        middle.z = Liver.middle.z * size.z + anatomy.offset.z * min(1, extent.z / 240)
         origin = middle - (extent - step) * 0.5
     }
 

@@ -110,7 +110,9 @@ extension Segmenter {
         try progress(SliceProgress(stage: .rules, done: 0, total: 1))
         let ruled = timings.time("rules") { applyRules(answer, threshold: Self.lesionThreshold, team: team) }
         guard ruled.liverComponents > 0 else { return noLiver(volume, timings: timings) }
-        let labels = timings.time("assemble") { place(ruled.labels, in: box, of: volume.shape, spacing: volume.spacing) }
+        let labels = timings.time("assemble") {
+            place(ruled.labels, in: box, of: volume.shape, spacing: volume.spacing)
+        }
         return report(ruled, labels: labels, box: box, header: scan.header, timings: timings)
     }
 

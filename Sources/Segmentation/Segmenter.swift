@@ -57,15 +57,6 @@ public final class Segmenter: Sendable {
         (lesion, lesionMetadata, lesionModel) = try Self.load(.lesion, classes: 3, folder, algorithm, team)
     }
 
-    /// A rough upper bound of the memory that `segment` needs besides the CT itself, in bytes.
-    public func memoryBytes(for shape: Shape, spacing: SIMD3<Double>) -> Int {
-        let coarse = resampledShape(shape, from: spacing, to: liverMetadata.spacing ?? spacing)
-        let slice = { (shape: Shape) in ((shape.y + 15) / 16 * 16, (shape.x + 15) / 16 * 16) }
-        let first = liver.memoryBytes(batch: 1, height: slice(coarse).0, width: slice(coarse).1) + coarse.count * 5
-        let second = lesion.memoryBytes(batch: 1, height: slice(shape).0, width: slice(shape).1) + shape.count * 3
-        return max(first, second)
-    }
-
     private static func load(
         _ stage: ModelMetadata.Stage, classes: Int, _ folder: URL, _ algorithm: Algorithm, _ team: ThreadTeam
     ) throws(ModelError) -> (Network, ModelMetadata, ModelFacts) {
@@ -73,11 +64,13 @@ public final class Segmenter: Sendable {
         let model = try ModelFile(reading: url)
         guard model.metadata.stage == stage else {
             throw .invalidMetadata(
-                key: "stage", reason: "\(url.lastPathComponent) is a model of stage \"\(model.metadata.stage.rawValue)\"")
+                key: "stage",
+                reason: "\(url.lastPathComponent) is a model of stage \"\(model.metadata.stage.rawValue)\"")
         }
         guard model.classes == classes else {
             throw .invalidMetadata(
-                key: "stage", reason: "\(url.lastPathComponent) has \(model.classes) classes; this stage has \(classes)")
+                key: "stage", reason: "\(url.lastPathComponent) has \(model.classes) classes; this stage has \(classes)"
+            )
         }
         let window = model.metadata.window
         let facts = ModelFacts(

@@ -89,7 +89,8 @@ func lesionStage(
                     }
                 }
             }
-            probabilities.append(lesionProbabilities(of: output, shape: shape, logits: logits, width: width, plane: plane))
+            probabilities.append(
+                lesionProbabilities(of: output, shape: shape, logits: logits, width: width, plane: plane))
         }
     }
     return LesionStageResult(labels: labels, lesionProbabilities: probabilities)

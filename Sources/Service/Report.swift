@@ -28,7 +28,9 @@ public struct Report: Codable, Sendable {
 
     /// Version of Hepar.
     public let heparVersion: String
+    /// Which model answered.
     public let model: Model
+    /// The grid of the scan.
     public let input: Input
     /// How the scan was segmented.
     public let options: Segmenter.Options
@@ -38,8 +40,9 @@ public struct Report: Codable, Sendable {
     @Nullable public private(set) var tumourBurden: Double?
     /// The lesion table, largest first.
     public let lesions: [Lesion]
-    /// Components that a rule took away, largest first, and how many there were in all.
+    /// Components that a rule took away, largest first.
     public let dropped: [DroppedComponent]
+    /// How many there were in all.
     public let droppedCount: Int
     /// What the reader should know.
     public let findings: [Finding]

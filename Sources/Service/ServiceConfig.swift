@@ -7,8 +7,9 @@ import Yams
 
 /// Start-up settings, read once and passed down as values. config/hepar.yaml describes each key.
 public struct ServiceConfig: Equatable, Sendable {
-    /// Address and port that are listened on; port 0 takes a free one.
+    /// Address that is listened on.
     public var host = "127.0.0.1"
+    /// Port that is listened on; 0 takes a free one.
     public var port = 8080
     /// The most that one upload may have, in MiB as sent.
     public var uploadLimitMiB = 2048
@@ -36,8 +37,9 @@ public struct ServiceConfig: Equatable, Sendable {
     public var leaseSeconds = 60
     /// How often a job is tried before it fails.
     public var attempts = 3
-    /// The most voxels of a scan, in millions, and the most MiB that it may inflate to.
+    /// The most voxels of a scan, in millions.
     public var voxelLimitMillions = 600
+    /// The most MiB that a scan may inflate to.
     public var inflatedLimitMiB = 4096
     /// The least severe messages that are logged.
     public var logLevel = "info"

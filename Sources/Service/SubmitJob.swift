@@ -105,7 +105,8 @@ struct Upload {
                     options = try Self.options(from: data)
                 case ("image", .memory), ("reference", .memory):
                     throw Problem(
-                        422, "not_a_file", "The field \"\(part.name)\" is not a file. With curl: -F \(part.name)=@scan.nii.gz")
+                        422, "not_a_file",
+                        "The field \"\(part.name)\" is not a file. With curl: -F \(part.name)=@scan.nii.gz")
                 default:
                     throw Problem(
                         422, "unknown_field",
@@ -131,7 +132,8 @@ struct Upload {
             throw Problem(422, "bad_options", "The field \"options\" is not a JSON object such as {\"full\": false}.")
         }
         if let unknown = object.keys.sorted().first(where: { $0 != "full" }) {
-            throw Problem(422, "bad_options", "The option \"\(unknown.prefix(40))\" is not known. The one option is \"full\".")
+            throw Problem(
+                422, "bad_options", "The option \"\(unknown.prefix(40))\" is not known. The one option is \"full\".")
         }
         guard let full = object["full"] else { return Segmenter.Options() }
         guard let options = try? JSONDecoder().decode(Segmenter.Options.self, from: data) else {

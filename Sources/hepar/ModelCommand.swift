@@ -64,7 +64,8 @@ struct Model: ParsableCommand {
                 shape[3] > 0, shape[3] % 16 == 0
             else {
                 throw UserError(
-                    "The tensor \"input\" has the shape \(shape). It must be (N, \(model.slices), H, W) with H and W multiples of 16.")
+                    "The tensor \"input\" has the shape \(shape). It must be (N, \(model.slices), H, W) with H and W multiples of 16."
+                )
             }
             let plane = shape[2] * shape[3]
             let logits = [Float](unsafeUninitializedCapacity: shape[0] * model.classes * plane) { logits, count in

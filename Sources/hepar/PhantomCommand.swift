@@ -51,7 +51,8 @@ struct PhantomCommand: ParsableCommand {
         let numbers = text.split(separator: ",").compactMap { Double($0) }
         guard numbers.count == 3, numbers.allSatisfy(range.contains) else {
             throw UserError(
-                "\(option) is \(text). Give three numbers from \(range.lowerBound) to \(range.upperBound), such as 256,256,96.")
+                "\(option) is \(text). Give three numbers from \(range.lowerBound) to \(range.upperBound), such as 256,256,96."
+            )
         }
         return numbers
     }

@@ -33,10 +33,18 @@ struct Segment: ParsableCommand {
     var full = false
 
     func run() throws {
-        let team = ThreadTeam(threads: engine.threads)
         guard output.lowercased().hasSuffix(".nii.gz") || output.lowercased().hasSuffix(".nii") else {
             throw UserError("The output is named \(output). Its name must end in .nii.gz or .nii.")
         }
+        for path in [output, report].compactMap({ $0 }) {
+            let folder = URL(filePath: path).deletingLastPathComponent().path
+            guard FileManager.default.isWritableFile(atPath: folder) else {
+                throw UserError("\(path) cannot be written. Choose a folder that exists and that you may write to.")
+            }
+        }
+        // The same judgement as an upload gets: truncation, a damaged gzip, air only.
+        _ = try inspectScan(at: URL(filePath: ct))
+        let team = ThreadTeam(threads: engine.threads)
         let segmenter = try Segmenter(models: engine.modelFolder, algorithm: engine.algorithm, team: team)
         let files = Case(
             image: URL(filePath: ct), reference: reference.map { URL(filePath: $0) }, mask: URL(filePath: output),

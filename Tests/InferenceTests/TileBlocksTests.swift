@@ -26,10 +26,17 @@ import Testing
         #expect(seen.allSatisfy { $0 == 1 })
     }
 
-    @Test func makesABlockForEachThread() {
-        let blocks = TileBlocks(outputs: 6, height: 36, width: 36, images: 0..<1, size: 48, least: 4)
-        #expect((blocks.blocks, blocks.size) == (4, 9))
-        let few = TileBlocks(outputs: 6, height: 6, width: 12, images: 0..<1, size: 48, least: 4)
-        #expect((few.blocks, few.size) == (2, 1))
+    @Test func makesAsManyBlocksForEachThread() {
+        func blocks(_ length: Int, size: Int, threads: Int) -> [Int] {
+            let blocks = TileBlocks(
+                outputs: 6, height: 36, width: length, images: 0..<1, size: size, threads: threads)
+            return (0..<blocks.blocks).map { blocks.tiles(of: $0).count }
+        }
+        #expect(blocks(36, size: 48, threads: 4) == [9, 9, 9, 9])
+        #expect(blocks(36, size: 12, threads: 2) == [9, 9, 9, 9])
+        #expect(blocks(36, size: 12, threads: 1) == [12, 12, 12])
+        #expect(blocks(60, size: 12, threads: 3) == [10, 10, 10, 10, 10, 10])
+        #expect(blocks(66, size: 18, threads: 4) == [16, 17, 16, 17])
+        #expect(blocks(6, size: 12, threads: 8) == [1, 1, 1, 1, 1, 1])
     }
 }

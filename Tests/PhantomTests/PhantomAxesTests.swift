@@ -1,4 +1,7 @@
+import Compute
+import Foundation
 import Imaging
+import TestSupport
 import Testing
 
 @testable import Phantom
@@ -32,6 +35,26 @@ import Testing
         let last = SIMD3(Double(stored.x - 1), Double(stored.y - 1), Double(stored.z - 1))
         let middle = (affine(.zero) + affine(last)) / 2
         #expect((middle * middle).sum() < 1e-20)
+    }
+
+    /// Through a file and back: a phantom stored on any axes is the same phantom.
+    @Test(arguments: ["LPS", "RAS", "LAS", "SPL", "AIR", "PSR", "IRP", "SLA"])
+    func filesHoldTheSamePhantom(axes: String) throws {
+        let team = ThreadTeam(threads: 1)
+        let options = PhantomOptions(seed: 2, shape: Shape(21, 16, 11), spacing: SIMD3(16, 14, 20))
+        let phantom = makePhantom(options, team: team)
+        let (shape, affine) = try phantomAffine(shape: options.shape, spacing: options.spacing, axes: axes)
+        let header = NIfTIHeader(shape: shape, affine: affine, voxelType: .int16)
+        try withTemporaryFolder { folder in
+            let ct = folder.appending(path: "ct.nii.gz")
+            let labels = folder.appending(path: "labels.nii")
+            try writeCT(phantom.ct, header: header, to: ct, team: team)
+            try writeLabels(phantom.reference, like: header, to: labels, team: team)
+            let scan = try readCT(at: ct, team: team)
+            #expect(scan.volume.shape == options.shape && scan.volume.voxels == phantom.ct.voxels.map(Float.init))
+            #expect(scan.volume.spacing == options.spacing && scan.header.storedShape == shape)
+            #expect(try readLabels(at: labels, team: team).volume.voxels == phantom.reference.voxels)
+        }
     }
 
     @Test func canonicalAxesByHand() throws {

@@ -50,7 +50,8 @@ struct BadFiles {
         try add("one slice", "too_few_slices", changed { put([3, 16, 16, 1, 1], &$0, at: 40) })
 
         let air = folder.appending(path: "air.nii.gz")
-        let empty = Volume<Int16>(shape: scan.volume.shape, spacing: scan.volume.spacing, filledWith: -1000)
+        let noise = (0..<scan.volume.shape.count).map { Int16(-1000 + $0 % 7) }
+        let empty = Volume<Int16>(shape: scan.volume.shape, spacing: scan.volume.spacing, voxels: noise)
         try writeCT(empty, header: scan.header, to: air, team: team)
         uploads.append(("all air", air, "all_air"))
 
@@ -62,6 +63,6 @@ struct BadFiles {
         gzip.arguments = ["-1", bomb.path]
         try gzip.run()
         gzip.waitUntilExit()
-        uploads.append(("bomb", bomb.appendingPathExtension("gz"), "too_large"))
+        uploads.append(("bomb", bomb.appendingPathExtension("gz"), "longer_than_declared"))
     }
 }

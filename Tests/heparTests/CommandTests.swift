@@ -64,6 +64,7 @@ import Testing
             #expect(notNIfTI.status == 2)
             #expect(!FileManager.default.fileExists(atPath: mask))
             #expect(try HeparProcess.run("segment", "/nowhere.nii", "--output", mask).status == 2)
+            #expect(try HeparProcess.run("segment", text.path, "--output", "/nowhere/mask.nii.gz").status == 2)
             #expect(try HeparProcess.run("segment").status == 2)
             #expect(try HeparProcess.run("frobnicate").status == 2)
             #expect(try HeparProcess.run("segment", text.path, "--output", mask, "--model", "/nowhere").status == 2)
