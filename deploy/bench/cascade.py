@@ -1,11 +1,10 @@
 """The whole cascade from file to file, with the default model, on a synthetic scan of usual size."""
 import os
-import time
 
 import nibabel
 import numpy as np
 
-from common import THREADS, hepar, interleave
+from common import THREADS, hepar, interleave, timed
 from engines import export, onnx_runtime, open_vino
 from python_cascade import Model, segment
 
@@ -38,12 +37,6 @@ def dice(a, b):
     return 2 * np.count_nonzero(a & b) / total if total else 1.0
 
 
-def seconds(body):
-    start = time.perf_counter()
-    body()
-    return (time.perf_counter() - start) * 1e3
-
-
 def run(table, options, folder):
     ct, _ = scan(folder)
     models = Model.folder("Models/default")
@@ -55,10 +48,10 @@ def run(table, options, folder):
         "scipy+openvino": [shaped(lambda shape, graph=graph: open_vino(graph, shape)) for graph in graphs],
     }
     masks = {name: os.path.join(folder, f"{name}.nii.gz") for name in ["hepar", *engines]}
-    calls = {"hepar": lambda: seconds(lambda: hepar(
+    calls = {"hepar": lambda: timed(lambda: hepar(
         "segment", ct, "--output", masks["hepar"], "--model", "Models/default", "--threads", THREADS))}
     for name, pair in engines.items():
-        calls[name] = lambda name=name, pair=pair: seconds(lambda: segment(ct, masks[name], models, pair))
+        calls[name] = lambda name=name, pair=pair: timed(lambda: segment(ct, masks[name], models, pair))
     for call in calls.values():
         call()
 
@@ -73,4 +66,4 @@ def run(table, options, folder):
     voxels = [np.count_nonzero(labels["hepar"] >= least) for least in (1, 2)]
     note = f"{voxels[0]} voxels of liver, {voxels[1]} of them lesion; " + ", ".join(f"Dice with {name} {liver:.5f} (liver), {lesion:.5f} (lesion)"
                      for name, (liver, lesion) in agreement.items())
-    table.add("cascade w16 512x512x129", times, note)
+    table.add(f"cascade w{models[1].net.width} 512x512x129", times, note)

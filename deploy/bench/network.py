@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
-from common import bench, hepar, interleave, median_ms
+from common import bench_times, hepar, interleave, timed
 from engines import HanNet, export, onnx_runtime, open_vino, pytorch, randomise, save, softmax
 
 METADATA = dict(hepar_format="1", stage="lesion", window_hu="-200,200", spacing_mm="native", licence="none",
@@ -45,14 +45,13 @@ def time_case(table, net, model, size, rounds, folder):
         run(x)
 
     def ours():
-        line, = bench("network", "--model", model, "--size", f"{size}x{size}", "--runs", runs)
-        return line["median_ms"]
+        return bench_times("network", "--model", model, "--size", f"{size}x{size}", "--runs", runs)
 
     def peer(run):
-        def timed():
+        def warm_then_timed():
             run(x)
-            return median_ms(lambda: run(x), runs)
-        return timed
+            return timed(lambda: run(x), runs)
+        return warm_then_timed
 
     times = interleave({"hepar": ours} | {name: peer(run) for name, run in peers.items()}, rounds)
     error = softmax_error(net, model, size, size, folder)

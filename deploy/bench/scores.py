@@ -7,8 +7,8 @@ import numpy as np
 import surface_distance
 from medpy.metric import binary
 
-from cascade import scan, seconds
-from common import bench, hepar, interleave
+from cascade import scan
+from common import bench_times, hepar, interleave, timed
 
 TOLERANCE = 1e-9
 DIAGONALS = 2  # MedPy's connectivity of LiTS's surface: 18 neighbours
@@ -33,8 +33,7 @@ def run(table, options, folder):
     found = {}
 
     def ours():
-        line, = bench("metrics", prediction, reference, "--runs", 3)
-        return line["median_ms"]
+        return bench_times("metrics", prediction, reference, "--runs", 3)
 
     def medpy():
         def score():
@@ -45,7 +44,7 @@ def run(table, options, folder):
                     "assd_mm": binary.assd(p, r, spacing, DIAGONALS),
                     "mssd_mm": binary.hd(p, r, spacing, DIAGONALS),
                 }
-        return seconds(score)
+        return timed(score)
 
     def deepmind():
         def score():
@@ -55,7 +54,7 @@ def run(table, options, folder):
                 distances = surface_distance.compute_surface_distances(r, p, spacing)
                 surface_distance.compute_average_surface_distance(distances)
                 surface_distance.compute_robust_hausdorff(distances, 100)
-        return seconds(score)
+        return timed(score)
 
     # MedPy needs a minute or more: one round.
     times = interleave({"hepar": ours, "medpy": medpy, "surface-distance": deepmind}, 1)
