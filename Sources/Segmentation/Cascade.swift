@@ -87,17 +87,21 @@ extension Segmenter {
     ///
     /// - Parameters:
     ///   - scan: a CT in HU; its header tells where the patient lies.
+    ///   - liver: labels on the CT's canonical grid that take the place of stage 1's answer, which is computed all the
+    ///     same: so that models which find nothing can be timed.
     ///   - limit: the most voxels stage 1's resampled volume may have.
     ///   - progress: called between slices; the segmentation stops by what it throws.
     /// - Returns: an empty mask with the finding `no_liver` if there is none: that is a result, not an error.
     /// - Throws: ``VolumeError`` if stage 1's grid would be too large, and what `progress` throws.
     public func segment(
-        _ scan: CTScan, options: Options, limit: Int = VolumeLimits().voxels, progress: ProgressHandler
+        _ scan: CTScan, options: Options, liver given: Volume<UInt8>? = nil, limit: Int = VolumeLimits().voxels,
+        progress: ProgressHandler
     ) throws -> Segmentation {
         let volume = scan.volume
         var timings = Timings()
-        guard let box = try findLiver(volume, options: options, limit: limit, timings: &timings, progress: progress)
-        else { return noLiver(volume, timings: timings) }
+        let found = try findLiver(
+            volume, options: options, given: given, limit: limit, timings: &timings, progress: progress)
+        guard let box = found else { return noLiver(volume, timings: timings) }
         let answer = try timings.time("stage2_network") {
             try lesionStage(volume, box: box, network: lesion, window: lesionMetadata.window, team: team) {
                 try progress(SliceProgress(stage: .lesions, done: $0, total: box.z.count))
@@ -114,7 +118,8 @@ extension Segmenter {
 
     /// Stage 1: the liver's region on the CT's grid, or nil if there is no liver.
     private func findLiver(
-        _ volume: Volume<Float>, options: Options, limit: Int, timings: inout Timings, progress: ProgressHandler
+        _ volume: Volume<Float>, options: Options, given: Volume<UInt8>?, limit: Int, timings: inout Timings,
+        progress: ProgressHandler
     ) throws -> Box? {
         let coarse = try timings.time("stage1_resample") {
             try liverMetadata.spacing.map { try resampleLinear(volume, to: $0, limit: limit, team: team) } ?? volume
@@ -125,10 +130,11 @@ extension Segmenter {
             }
         }
         return timings.time("stage1_components") {
-            let components = connectedComponents(of: mask, where: { $0 != 0 }, team: team)
+            let liver = given ?? mask
+            let components = connectedComponents(of: liver, where: { $0 != 0 }, team: team)
             return indexOfLargest(components).flatMap {
                 liverRegion(
-                    of: components[$0].box, coarse: coarse.spacing, shape: volume.shape, spacing: volume.spacing,
+                    of: components[$0].box, coarse: liver.spacing, shape: volume.shape, spacing: volume.spacing,
                     margin: options.full ? nil : Self.margin)
             }
         }

@@ -15,7 +15,7 @@ struct HeparCommand: AsyncParsableCommand {
         version: Service.Hepar.version,
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, PhantomCommand.self, Model.self, PreviewCommand.self,
-            CheckConfig.self,
+            CheckConfig.self, Bench.self,
         ])
 
     static func main() async {

@@ -75,8 +75,10 @@ struct EngineOptions: ParsableArguments {
     }
 
     /// The folder given, or `Models/default` of the working folder, or the one installed beside the executable.
-    var modelFolder: URL {
-        if let model { return URL(filePath: model) }
+    var modelFolder: URL { model.map { URL(filePath: $0) } ?? Self.defaultModelFolder }
+
+    /// Where the model lies that is used when none is named.
+    static var defaultModelFolder: URL {
         let executable = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
         let candidates = [
             URL(filePath: "Models/default"), executable.appending(path: "../share/hepar/Models/default"),
