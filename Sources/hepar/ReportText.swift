@@ -38,8 +38,21 @@ enum ReportText {
                 number(region.rmsd, 2), number(region.mssd, 2),
             ]
         }
-        return aligned([["", "Dice", "VOE", "RVD", "ASSD mm", "RMSD mm", "MSSD mm"]] + rows)
+        return aligned([scoreNames] + rows)
     }
+
+    static func table(of scores: DataSetScores) -> String {
+        let rows = [("liver", scores.liver), ("lesion", scores.lesion)].map { name, region in
+            [
+                name, number(region.dice.mean, 4), number(region.voe.mean, 4), number(region.rvd.mean, 4),
+                number(region.assd.mean, 2), number(region.rmsd.mean, 2), number(region.mssd.mean, 2),
+                number(region.diceGlobal, 4),
+            ]
+        }
+        return "Means over \(scores.cases) cases\n" + aligned([scoreNames + ["global Dice"]] + rows)
+    }
+
+    private static let scoreNames = ["", "Dice", "VOE", "RVD", "ASSD mm", "RMSD mm", "MSSD mm"]
 
     /// `-` where a value is undefined.
     private static func number(_ value: Double?, _ digits: Int) -> String {

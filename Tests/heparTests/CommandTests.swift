@@ -37,6 +37,18 @@ import Testing
             let best = try JSONSerialization.jsonObject(with: Data(perfect.output.utf8)) as? [String: Any]
             #expect((best?["liver"] as? [String: Any])?["dice"] as? Double == 1)
 
+            let folders = [folder.appending(path: "masks"), folder.appending(path: "references")]
+            for (place, file) in zip(folders, [mask, reference]) {
+                try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+                try FileManager.default.copyItem(atPath: file, toPath: place.appending(path: "a.nii.gz").path)
+            }
+            let set = try HeparProcess.run("evaluate", folders[0].path, folders[1].path, "--json")
+            let means = try JSONSerialization.jsonObject(with: Data(set.output.utf8)) as? [String: Any]
+            let mean = ((means?["liver"] as? [String: Any])?["dice"] as? [String: Any])?["mean"] as? Double
+            #expect(mean == (scores["liver"] as? [String: Any])?["dice"] as? Double)
+            try FileManager.default.removeItem(at: folders[0].appending(path: "a.nii.gz"))
+            #expect(try HeparProcess.run("evaluate", folders[0].path, folders[1].path).status == 2)
+
             #expect(try HeparProcess.run("preview", ct, mask, "--output", picture.path).status == 0)
             #expect(try Data(contentsOf: picture).starts(with: [0x89, 0x50, 0x4E, 0x47]))
         }
