@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ModelFileTests {
     private static let architecture = Architecture(width: 8, slices: 5, classes: 3)
-    private static let tensors = architecture.randomTensors(seed: 1)
+    private static let tensors = architecture.torchTensors(seed: 1)
     private static let metadata = [
         "hepar_format": "1", "stage": "lesion", "window_hu": "-200,200", "spacing_mm": "1,1,2.5", "licence": "CC0",
         "trained_on": "nothing",

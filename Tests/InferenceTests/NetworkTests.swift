@@ -57,7 +57,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
         let (architecture, seed, expected) = try golden.read()
         let shape = expected.shape
         let network = try Network(
-            tensors: architecture.randomTensors(seed: seed), algorithm: algorithm, team: ThreadTeam(threads: 2))
+            tensors: architecture.torchTensors(seed: seed), algorithm: algorithm, team: ThreadTeam(threads: 2))
         let input = randomInput(seed: seed + 1, [shape[0], architecture.slices, shape[2], shape[3]])
 
         let worst = largestDifference(network.logits(of: input), expected.values)
@@ -70,7 +70,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
         let (architecture, seed, expected) = try golden.read()
         let shape = expected.shape
         let network = try Network(
-            tensors: architecture.randomTensors(seed: seed), instructions: instructions, team: ThreadTeam(threads: 2))
+            tensors: architecture.torchTensors(seed: seed), instructions: instructions, team: ThreadTeam(threads: 2))
         let input = randomInput(seed: seed + 1, [shape[0], architecture.slices, shape[2], shape[3]])
 
         let worst = largestDifference(network.logits(of: input), expected.values)
@@ -86,7 +86,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
         shape: (width: Int, slices: Int, classes: Int, height: Int, columns: Int), instructions: InstructionSet
     ) throws {
         let tensors = Architecture(width: shape.width, slices: shape.slices, classes: shape.classes)
-            .randomTensors(seed: 17)
+            .torchTensors(seed: 17)
         let team = ThreadTeam(threads: 2)
         let input = randomInput(seed: 18, [2, shape.slices, shape.height, shape.columns])
         let expected = try Network(tensors: tensors, algorithm: .gemm, team: team).logits(of: input)
@@ -97,7 +97,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
     /// Both schedules, common blocks and own ones, with any number of threads, on planes of many tiles.
     @Test(arguments: InstructionSet.allCases.filter(\.isAvailable))
     func isBitIdenticalForAnyNumberOfThreadsOnLargePlanes(instructions: InstructionSet) throws {
-        let tensors = Architecture(width: 16, slices: 5, classes: 3).randomTensors(seed: 5)
+        let tensors = Architecture(width: 16, slices: 5, classes: 3).torchTensors(seed: 5)
         let input = randomInput(seed: 6, [1, 5, 144, 208])
         let results = try [1, 2, 5].map { threads in
             try Network(tensors: tensors, instructions: instructions, team: ThreadTeam(threads: threads))
@@ -112,7 +112,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
         let samples = try Safetensors(reading: SharedData.fixture("inference/weights.safetensors")).tensors
         for golden in Golden.all {
             let (architecture, seed, logits) = try golden.read()
-            let weights = architecture.randomTensors(seed: seed)
+            let weights = architecture.torchTensors(seed: seed)
             for (name, expected) in samples where name.hasPrefix("\(seed).") && name != "\(seed).input" {
                 let drawn = try #require(weights[String(name.dropFirst("\(seed).".count))])
                 let worst = largestDifference(Array(drawn.values.suffix(expected.values.count)), expected.values)
@@ -126,7 +126,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
 
     @Test(arguments: Algorithm.allCases, [8, 16])
     func isBitIdenticalForAnyNumberOfThreads(algorithm: Algorithm, width: Int) throws {
-        let tensors = Architecture(width: width, slices: 5, classes: 3).randomTensors(seed: 5)
+        let tensors = Architecture(width: width, slices: 5, classes: 3).torchTensors(seed: 5)
         let input = randomInput(seed: 6, [1, 5, 48, 80])
         let results = try [1, 2, 3].map { threads in
             try Network(tensors: tensors, algorithm: algorithm, team: ThreadTeam(threads: threads)).logits(of: input)
@@ -140,7 +140,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
     @Test(arguments: [(Algorithm.reference, 8), (.gemm, 8), (.winograd, 8), (.winograd, 24)])
     func doesNotDependOnTheBatch(algorithm: Algorithm, base: Int) throws {
         let (slices, height, width) = (5, 32, 48)
-        let tensors = Architecture(width: base, slices: slices, classes: 3).randomTensors(seed: 9)
+        let tensors = Architecture(width: base, slices: slices, classes: 3).torchTensors(seed: 9)
         let network = try Network(tensors: tensors, algorithm: algorithm, team: ThreadTeam(threads: 2))
         let scan = randomInput(seed: 3, [1, 9, height, width]).values
         let size = 3 * height * width
@@ -162,7 +162,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
     /// Sizes that change from run to run leave nothing of the last size behind.
     @Test(arguments: Algorithm.allCases)
     func givesTheSameAfterAnotherSize(algorithm: Algorithm) throws {
-        let tensors = Architecture(width: 8, slices: 5, classes: 2).randomTensors(seed: 1)
+        let tensors = Architecture(width: 8, slices: 5, classes: 2).torchTensors(seed: 1)
         let network = try Network(tensors: tensors, algorithm: algorithm, team: ThreadTeam(threads: 2))
         let (small, large) = (randomInput(seed: 2, [1, 5, 16, 48]), randomInput(seed: 3, [2, 5, 64, 32]))
         let first = network.logits(of: small)
@@ -176,7 +176,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
         let team = ThreadTeam(threads: 2)
         let networks = try [8, 12].map { width in
             try Network(
-                tensors: Architecture(width: width, slices: 5, classes: 3).randomTensors(seed: UInt32(width)),
+                tensors: Architecture(width: width, slices: 5, classes: 3).torchTensors(seed: UInt32(width)),
                 algorithm: algorithm, team: team)
         }
         let inputs = [randomInput(seed: 1, [1, 5, 32, 16]), randomInput(seed: 2, [1, 5, 16, 32])]
@@ -191,7 +191,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
     }
 
     @Test func statesItsMemory() throws {
-        let tensors = Architecture(width: 16, slices: 5, classes: 3).randomTensors(seed: 1)
+        let tensors = Architecture(width: 16, slices: 5, classes: 3).torchTensors(seed: 1)
         let network = try Network(tensors: tensors, team: ThreadTeam(threads: 1))
         let weights = tensors.values.reduce(0) { $0 + $1.values.count * 4 }
         let small = network.memoryBytes(batch: 1, height: 64, width: 64)

@@ -88,7 +88,7 @@ public struct TorchRandom {
 
 extension Architecture {
     /// The tensors of `randomise(HanNet(width, slices, classes), seed)`: random but well scaled.
-    public func randomTensors(seed: UInt32) -> [String: Tensor] {
+    public func torchTensors(seed: UInt32) -> [String: Tensor] {
         var random = TorchRandom(seed: seed)
         var result: [String: Tensor] = [:]
         for (name, shape) in self.tensors {
