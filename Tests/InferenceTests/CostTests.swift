@@ -30,9 +30,9 @@ import Testing
 
     @Test func randomWeightsMakeAHealthyNetwork() throws {
         let architecture = Architecture(width: 8, slices: 5, classes: 3)
-        let tensors = architecture.torchTensors(seed: 3)
-        #expect(tensors == architecture.torchTensors(seed: 3))
-        #expect(tensors != architecture.torchTensors(seed: 4))
+        let tensors = architecture.randomTensors(seed: 3)
+        #expect(tensors == architecture.randomTensors(seed: 3))
+        #expect(tensors != architecture.randomTensors(seed: 4))
 
         // The checks of a model file hold, and logits neither vanish nor explode.
         let network = try Network(tensors: tensors, team: ThreadTeam(threads: 1))
