@@ -20,7 +20,7 @@ struct WinogradSchedule {
     private static let ownBytes = 448 << 10
     /// Transformed input of a common block.
     private static let sharedBytes = 12 << 20
-    private static let mostOwnTiles = 48
+    private static let mostOwnTiles = 36
     private static let mostSharedTiles = 120
 
     init(_ layer: WinogradLayer, _ kernels: Kernels) {

@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import Inference
+import Synchronization
 import TestSupport
 import Testing
 
@@ -13,6 +14,19 @@ struct Golden: CustomTestStringConvertible, Sendable {
     ].map(Golden.init)
 
     var testDescription: String { name }
+
+    private static let drawn = Mutex<[String: [String: Tensor]]>([:])
+
+    /// The network's weights; they are drawn once, for drawing takes longer than most runs.
+    func weights() throws -> [String: Tensor] {
+        let (architecture, seed, _) = try read()
+        return Self.drawn.withLock { drawn in
+            if let weights = drawn[name] { return weights }
+            let weights = architecture.torchTensors(seed: seed)
+            drawn[name] = weights
+            return weights
+        }
+    }
 
     /// Architecture, seed and logits.
     func read() throws -> (architecture: Architecture, seed: UInt32, logits: Tensor) {
@@ -57,7 +71,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
         let (architecture, seed, expected) = try golden.read()
         let shape = expected.shape
         let network = try Network(
-            tensors: architecture.torchTensors(seed: seed), algorithm: algorithm, team: ThreadTeam(threads: 2))
+            tensors: try golden.weights(), algorithm: algorithm, team: ThreadTeam(threads: 2))
         let input = randomInput(seed: seed + 1, [shape[0], architecture.slices, shape[2], shape[3]])
 
         let worst = largestDifference(network.logits(of: input), expected.values)
@@ -70,7 +84,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
         let (architecture, seed, expected) = try golden.read()
         let shape = expected.shape
         let network = try Network(
-            tensors: architecture.torchTensors(seed: seed), instructions: instructions, team: ThreadTeam(threads: 2))
+            tensors: try golden.weights(), instructions: instructions, team: ThreadTeam(threads: 2))
         let input = randomInput(seed: seed + 1, [shape[0], architecture.slices, shape[2], shape[3]])
 
         let worst = largestDifference(network.logits(of: input), expected.values)
@@ -112,7 +126,7 @@ func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
         let samples = try Safetensors(reading: SharedData.fixture("inference/weights.safetensors")).tensors
         for golden in Golden.all {
             let (architecture, seed, logits) = try golden.read()
-            let weights = architecture.torchTensors(seed: seed)
+            let weights = try golden.weights()
             for (name, expected) in samples where name.hasPrefix("\(seed).") && name != "\(seed).input" {
                 let drawn = try #require(weights[String(name.dropFirst("\(seed).".count))])
                 let worst = largestDifference(Array(drawn.values.suffix(expected.values.count)), expected.values)

@@ -67,7 +67,7 @@ echo "5. Result"
 jq -r '
     def cell(width): tostring | (" " * (width - length)) + .;
     def fixed(digits): if . == null then "-" else . * pow(10; digits) | round / pow(10; digits) end;
-    "   liver \(.liver_volume_ml | round) ml, \(.lesions | length) lesions of \(.lesion_volume_ml | fixed(1)) ml, tumour burden \(.tumour_burden | fixed(3)), computed in \(.timings_ms.total / 1000 | fixed(1)) s",
+    "   liver \(.liver_volume_ml | round) ml, \(.lesions | length) \(if (.lesions | length) == 1 then "lesion" else "lesions" end) of \(.lesion_volume_ml | fixed(1)) ml, tumour burden \(.tumour_burden | fixed(3)), computed in \(.timings_ms.total / 1000 | fixed(1)) s",
     (.findings[] | "   \(.severity): \(.message)"),
     (if (.lesions | length) > 0 then
         "",
