@@ -27,6 +27,11 @@ let package = Package(
         .target(name: "Segmentation", dependencies: ["Imaging", "Inference", "Compute"]),
         .target(name: "Phantom", dependencies: ["Compute", "Imaging"]),
         .target(name: "Preview", dependencies: ["CPNG", "Imaging"]),
+        .target(
+            name: "Training",
+            dependencies: [
+                "CKernels", "Compute", "Imaging", "Inference", "Metrics", "Phantom", "Preview", "Segmentation",
+            ]),
         .target(name: "Jobs", dependencies: [.product(name: "Logging", package: "swift-log")]),
         .target(name: "SQLiteJobs", dependencies: ["Jobs", .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "HTTPDaemon", dependencies: ["CMicrohttpd", .product(name: "Logging", package: "swift-log")]),
@@ -42,17 +47,17 @@ let package = Package(
             name: "hepar",
             dependencies: [
                 "Compute", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview", "SQLiteJobs",
-                "Segmentation",
-                "Service",
+                "Segmentation", "Service", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
         .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "TestSupport"]),
         .testTarget(name: "MetricsTests", dependencies: ["Compute", "Metrics", "TestSupport"]),
-        .testTarget(name: "InferenceTests", dependencies: ["Inference", "TestSupport"]),
+        .testTarget(name: "InferenceTests", dependencies: ["CKernels", "Inference", "TestSupport"]),
         .testTarget(name: "SegmentationTests", dependencies: ["Phantom", "Segmentation", "TestSupport"]),
         .testTarget(name: "PhantomTests", dependencies: ["Compute", "Phantom", "TestSupport"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Compute", "Phantom", "TestSupport", "Training"]),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "SQLiteJobs", "TestSupport"]),
         .testTarget(name: "HTTPDaemonTests", dependencies: ["HTTPDaemon", "TestSupport"]),
         .testTarget(
