@@ -92,7 +92,7 @@ import Training
             for ((entry, index), slope) in zip(chosen, slopes) {
                 let largest = network.gradients[entry.range].map(abs).max() ?? .nan
                 let error = abs(Double(network.gradients[index]) - slope) / Double(largest)
-                #expect(error < 1e-3, "\(entry.name) by \(instructions): off by \(error) of its largest gradient")
+                #expect(error < 1e-4, "\(entry.name) by \(instructions): off by \(error) of its largest gradient")
             }
         }
     }
@@ -115,7 +115,7 @@ import Training
         let slopes = plain.centralDifferences(at: chosen.map(\.index), batch: batch, loss: loss)
         for (tensor, slope) in slopes.enumerated() {
             let error = abs(slope - Double(chosen[tensor].gradient)) / Double(largest[tensor])
-            #expect(error < 1e-3, "\(plain.layout.parameters[tensor].name): off by \(error) of its largest gradient")
+            #expect(error < 1e-4, "\(plain.layout.parameters[tensor].name): off by \(error) of its largest gradient")
         }
     }
 
