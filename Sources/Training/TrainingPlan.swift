@@ -155,9 +155,9 @@ struct TrainingPlan {
         scratch = (0..<threads).map { _ in layout.reserve(threadScratch) }
         sharedScratch = layout.reserve(layers.reduce(0) { max($0, $1.schedule.sharedScratch) })
         gradientSums = layout.reserve(
-            convolutions.reduce(0) { max($0, WeightGradient.sumFloats($1, lanes: lanes)) })
+            convolutions.reduce(0) { max($0, WeightGradient.sumFloats($1, lanes: lanes, threads: threads)) })
         gradientTiles = layout.reserve(
-            convolutions.reduce(0) { max($0, WeightGradient.tileFloats($1, lanes: lanes)) })
+            convolutions.reduce(0) { max($0, WeightGradient.tileFloats($1, lanes: lanes, threads: threads)) })
         partials = layout.reserve(
             units.reduce(0) { max($0, images * $1.z.blocks * strips(height: $1.z.height) * 3 * lanes) })
         floats = layout.floats

@@ -3,8 +3,10 @@ import Inference
 
 /// The gradient of a convolution's weights, summed over the images of a batch by Winograd's method F(4x4, 3x3).
 ///
-/// All threads work on one block of tiles after the other: first they transform its inputs and gradients, then each
-/// takes products of some components and channels. What is summed in which order does not depend on the threads.
+/// Where the sums are small, each thread works on blocks of tiles of its own, which stay in its second-level cache, and
+/// has sums of its own. Where they are large, all threads work on one block after the other: first they transform its
+/// inputs and gradients, then each takes products of some components and channels. Which thread sums what is fixed, so
+/// that the same number of threads gives the same bits.
 struct WeightGradient {
     let convolution: TrainedConvolution
     let plain: BlockedTensor
@@ -17,9 +19,14 @@ struct WeightGradient {
     let tiles: Int
     private let lanes: Int
     private let blocks, vectors, plainBlocks: Int
+    private let isOwn: Bool
 
-    /// Transformed tiles of a block, inputs and gradients, in bytes: they should stay in the third-level cache.
-    private static let blockBytes = 4 << 20
+    /// Sums that each thread has for itself, in bytes.
+    private static let ownSumBytes = 1 << 20
+    /// Transformed tiles, inputs and gradients, of a thread's own block, and of a common one, which should stay in the
+    /// third-level cache.
+    private static let ownBytes = 448 << 10
+    private static let sharedBytes = 4 << 20
     private static let mostTiles = 512
 
     init(
@@ -35,11 +42,17 @@ struct WeightGradient {
         self.lanes = lanes
         let layer = convolution.forward.winograd
         (blocks, vectors, plainBlocks) = (layer.blocks, layer.vectors, layer.plainBlocks)
+        isOwn = Self.isOwn(convolution, lanes: lanes)
+    }
+
+    private static func isOwn(_ convolution: TrainedConvolution, lanes: Int) -> Bool {
+        sums(convolution, lanes: lanes) * 4 <= ownSumBytes
     }
 
     private static func blockTiles(_ convolution: TrainedConvolution, lanes: Int) -> Int {
         let vectors = convolution.forward.winograd.blocks + convolution.forward.winograd.vectors
-        return max(8, min(mostTiles, blockBytes / (TrainingKernels.components * vectors * lanes * 4)))
+        let bytes = isOwn(convolution, lanes: lanes) ? ownBytes : sharedBytes
+        return max(8, min(mostTiles, bytes / (TrainingKernels.components * vectors * lanes * 4)))
     }
 
     /// From one component of the transformed tiles to the next: one cache line more than they take, or all components
@@ -48,14 +61,12 @@ struct WeightGradient {
         vectors * tiles * lanes + 16
     }
 
-    /// Floats of the sums.
-    static func sumFloats(_ convolution: TrainedConvolution, lanes: Int) -> Int {
+    private static func sums(_ convolution: TrainedConvolution, lanes: Int) -> Int {
         let layer = convolution.forward.winograd
         return TrainingKernels.components * layer.blocks * lanes * layer.vectors * lanes
     }
 
-    /// Floats of the transformed tiles.
-    static func tileFloats(_ convolution: TrainedConvolution, lanes: Int) -> Int {
+    private static func tiles(_ convolution: TrainedConvolution, lanes: Int) -> Int {
         let layer = convolution.forward.winograd
         let tiles = blockTiles(convolution, lanes: lanes)
         return TrainingKernels.components
@@ -63,56 +74,109 @@ struct WeightGradient {
                 + componentStride(layer.vectors, tiles: tiles, lanes: lanes))
     }
 
+    /// Floats of all sums.
+    static func sumFloats(_ convolution: TrainedConvolution, lanes: Int, threads: Int) -> Int {
+        sums(convolution, lanes: lanes) * (isOwn(convolution, lanes: lanes) ? threads : 1)
+    }
+
+    /// Floats of all transformed tiles.
+    static func tileFloats(_ convolution: TrainedConvolution, lanes: Int, threads: Int) -> Int {
+        tiles(convolution, lanes: lanes) * (isOwn(convolution, lanes: lanes) ? threads : 1)
+    }
+
     private var sumComponentStride: Int { blocks * lanes * vectors * lanes }
+
+    /// Where the sums of `thread` begin in the workspace.
+    private func sums(of thread: Int) -> Int {
+        sums + (isOwn ? thread * TrainingKernels.components * sumComponentStride : 0)
+    }
 
     /// Sets the sums to 0.
     func begin(_ worker: inout Worker, _ context: TrainingContext) {
-        worker.share(TrainingKernels.components) { component in
-            (context.workspace + sums + component * sumComponentStride).update(repeating: 0, count: sumComponentStride)
+        let count = Self.sumFloats(convolution, lanes: lanes, threads: worker.threads) / TrainingKernels.components
+        worker.share(TrainingKernels.components) { part in
+            (context.workspace + sums + part * count).update(repeating: 0, count: count)
         }
+    }
+
+    /// Where a block's transformed tiles lie.
+    private struct Tiles {
+        let inputs, gradients: UnsafeMutablePointer<Float>
+        let inputStride, gradientStride: Int
     }
 
     /// Adds the products of some images.
     func add(images: Range<Int>, _ worker: inout Worker, _ context: TrainingContext) {
         let cut = TileBlocks(
             outputs: TrainingKernels.tile, height: gradient.height, width: gradient.width, images: images,
-            size: Self.blockTiles(convolution, lanes: lanes))
+            size: Self.blockTiles(convolution, lanes: lanes), threads: isOwn ? worker.threads : 1)
+        let offset = isOwn ? worker.thread * Self.tiles(convolution, lanes: lanes) : 0
         let inputStride = Self.componentStride(blocks, tiles: cut.size, lanes: lanes)
-        let gradientStride = Self.componentStride(vectors, tiles: cut.size, lanes: lanes)
-        let inputTiles = context.workspace + tiles
-        let gradientTiles = inputTiles + TrainingKernels.components * inputStride
+        let inputs = context.workspace + tiles + offset
+        let target = Tiles(
+            inputs: inputs, gradients: inputs + TrainingKernels.components * inputStride, inputStride: inputStride,
+            gradientStride: Self.componentStride(vectors, tiles: cut.size, lanes: lanes))
+        if isOwn {
+            for block in stride(from: worker.thread, to: cut.blocks, by: worker.threads) {
+                let range = cut.tiles(of: block)
+                for channel in 0..<blocks + vectors { transform(cut, range, before: 0, channel, to: target, context) }
+                for item in 0..<TrainingKernels.components * blocks {
+                    multiply(item, cut, range.count, target, sums: sums(of: worker.thread), context)
+                }
+            }
+            worker.endPhase(of: 0)
+        } else {
+            addTogether(cut, target, &worker, context)
+        }
+    }
+
+    private func addTogether(_ cut: TileBlocks, _ target: Tiles, _ worker: inout Worker, _ context: TrainingContext) {
+        let channels = blocks + vectors
         for block in 0..<cut.blocks {
             let range = cut.tiles(of: block)
             // Few channels are shared out in parts of the block's tiles.
-            let parts = max(1, min(range.count / 8, 8 / (blocks + vectors)))
-            worker.share((blocks + vectors) * parts) { item in
-                let (part, channel) = (item / (blocks + vectors), item % (blocks + vectors))
+            let parts = max(1, min(range.count / 8, 8 / channels))
+            worker.share(channels * parts) { item in
+                let part = item / channels
                 let lower = range.lowerBound + range.count * part / parts
                 let upper = range.lowerBound + range.count * (part + 1) / parts
-                let before = lower - range.lowerBound
-                if channel < blocks {
-                    let target = inputTiles + (channel * cut.size + before) * lanes
-                    transformInput(cut, lower..<upper, channel, to: target, stride: inputStride, context)
-                } else {
-                    let vector = channel - blocks
-                    let target = gradientTiles + (vector * cut.size + before) * lanes
-                    transformGradient(cut, lower..<upper, vector, to: target, stride: gradientStride, context)
-                }
+                transform(
+                    cut, lower..<upper, before: lower - range.lowerBound, item % channels, to: target, context)
             }
             worker.share(TrainingKernels.components * blocks) { item in
-                let (component, channelBlock) = (item / blocks, item % blocks)
-                // Component 2 of either axis has nothing from a replicated source.
-                if channelBlock >= plainBlocks && (component / 6 == 2 || component % 6 == 2) { return }
-                var job = ck_tile_products(
-                    inputs: inputTiles + component * inputStride + channelBlock * cut.size * lanes,
-                    gradients: gradientTiles + component * gradientStride, vector_stride: cut.size * lanes,
-                    vectors: vectors, tiles: range.count,
-                    sums: context.workspace + sums + component * sumComponentStride
-                        + channelBlock * lanes * vectors * lanes,
-                    channel_stride: vectors * lanes)
-                context.kernels.operations.tile_products(&job)
+                multiply(item, cut, range.count, target, sums: sums, context)
             }
         }
+    }
+
+    /// Transforms some tiles of one vector of channels: of the inputs, or after those of the gradients.
+    private func transform(
+        _ cut: TileBlocks, _ range: Range<Int>, before: Int, _ channel: Int, to tiles: Tiles,
+        _ context: TrainingContext
+    ) {
+        if channel < blocks {
+            let target = tiles.inputs + (channel * cut.size + before) * lanes
+            transformInput(cut, range, channel, to: target, stride: tiles.inputStride, context)
+        } else {
+            let target = tiles.gradients + ((channel - blocks) * cut.size + before) * lanes
+            transformGradient(cut, range, channel - blocks, to: target, stride: tiles.gradientStride, context)
+        }
+    }
+
+    /// Adds the products of one component and channel block.
+    private func multiply(
+        _ item: Int, _ cut: TileBlocks, _ count: Int, _ tiles: Tiles, sums: Int, _ context: TrainingContext
+    ) {
+        let (component, channelBlock) = (item / blocks, item % blocks)
+        // Component 2 of either axis has nothing from a replicated source.
+        if channelBlock >= plainBlocks && (component / 6 == 2 || component % 6 == 2) { return }
+        var job = ck_tile_products(
+            inputs: tiles.inputs + component * tiles.inputStride + channelBlock * cut.size * lanes,
+            gradients: tiles.gradients + component * tiles.gradientStride, vector_stride: cut.size * lanes,
+            vectors: vectors, tiles: count,
+            sums: context.workspace + sums + component * sumComponentStride + channelBlock * lanes * vectors * lanes,
+            channel_stride: vectors * lanes)
+        context.kernels.operations.tile_products(&job)
     }
 
     private func transformInput(
@@ -154,6 +218,16 @@ struct WeightGradient {
     func finish(_ worker: inout Worker, _ context: TrainingContext) {
         let (inputs, outputs) = (convolution.inputs, convolution.outputs)
         let target = context.gradients + convolution.offset
+        let threads = worker.threads
+        if isOwn && threads > 1 {
+            worker.share(TrainingKernels.components) { component in
+                let total = context.workspace + sums + component * sumComponentStride
+                for thread in 1..<threads {
+                    let part = context.workspace + sums(of: thread) + component * sumComponentStride
+                    for index in 0..<sumComponentStride { total[index] += part[index] }
+                }
+            }
+        }
         worker.share(blocks * vectors) { item in
             let (block, vector) = (item / vectors, item % vectors)
             let isPlain = block < plainBlocks
