@@ -23,4 +23,12 @@ public struct BatchResult: Equatable, Sendable {
     public var predicted: [Int]
     /// For each class, pixels that are it.
     public var present: [Int]
+
+    /// A result with one number a class.
+    public init(loss: Double, hits: [Int], predicted: [Int], present: [Int]) {
+        self.loss = loss
+        self.hits = hits
+        self.predicted = predicted
+        self.present = present
+    }
 }

@@ -204,6 +204,11 @@ private func total(_ loss: Loss, _ logits: Maps, _ labels: [UInt8]) -> Double {
         both[Int(label)] += exponentials[Int(label)] / sum
         present[Int(label)] += 1
     }
-    let dice = (1..<classes).map { (2 * both[$0] + 1) / (predicted[$0] + present[$0] + 1) }
-    return entropy / counted + Double(loss.diceWeight) * (1 - dice.reduce(0, +) / Double(classes - 1))
+    var dice = 0.0
+    for index in 1..<classes {
+        let size: Double = predicted[index] + present[index] + 1
+        dice += (2 * both[index] + 1) / size
+    }
+    let term: Double = 1 - dice / Double(classes - 1)
+    return entropy / counted + Double(loss.diceWeight) * term
 }
