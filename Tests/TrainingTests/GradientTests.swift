@@ -68,16 +68,18 @@ import Training
         }
     }
 
-    /// One element of every tensor, and two more of every convolution's weights, on planes that shrink to 2x2 pixels.
+    /// One element of every tensor, and one more of every convolution's weights, on planes that shrink to 2x2 pixels.
+    ///
+    /// The seed is one at which rounding moves no value across a kink, by `steady_seed` of make_gradients.py.
     @Test func matchesFiniteDifferences() throws {
         let architecture = Architecture(width: 8, slices: 5, classes: 3)
-        let tensors = architecture.torchTensors(seed: 41)
-        let batch = goldenBatch(seed: 42, classes: 3, count: 2, height: 32, width: 32)
+        let tensors = architecture.torchTensors(seed: 44)
+        let batch = goldenBatch(seed: 45, classes: 3, count: 2, height: 32, width: 32)
         let loss = Loss(classWeights: [0.2, 1.2, 2.2], diceWeight: 0.5)
         let plain = PlainNetwork(architecture, tensors: tensors)
-        var random = SplitMix64(seed: 43)
+        var random = SplitMix64(seed: 46)
         let chosen = plain.layout.parameters.flatMap { entry in
-            (0..<(entry.shape.count == 4 ? 3 : 1)).map { _ in
+            (0..<(entry.shape.count == 4 ? 2 : 1)).map { _ in
                 (entry: entry, index: Int.random(in: entry.range, using: &random))
             }
         }
@@ -107,15 +109,19 @@ import Training
         #expect(abs(plain.loss(of: batch, loss) - expectedLoss) < 1e-6 * expectedLoss)
 
         let largest = try content.values("largest")
-        var random = SplitMix64(seed: 44)
-        let chosen = try content.samples(of: plain.layout.parameters).map { positions, gradients in
+        var random = SplitMix64(seed: 47)
+        let samples = try content.samples(of: plain.layout.parameters)
+        // Every third tensor: of each unit's four another one each time.
+        let chosen = stride(from: 0, to: samples.count, by: 3).map { tensor in
+            let (positions, gradients) = samples[tensor]
             let choice = Int.random(in: positions.indices, using: &random)
-            return (index: positions[choice], gradient: gradients[gradients.startIndex + choice])
+            return (tensor: tensor, index: positions[choice], gradient: gradients[gradients.startIndex + choice])
         }
         let slopes = plain.centralDifferences(at: chosen.map(\.index), batch: batch, loss: loss)
-        for (tensor, slope) in slopes.enumerated() {
-            let error = abs(slope - Double(chosen[tensor].gradient)) / Double(largest[tensor])
-            #expect(error < 1e-4, "\(plain.layout.parameters[tensor].name): off by \(error) of its largest gradient")
+        for (sample, slope) in zip(chosen, slopes) {
+            let error = abs(slope - Double(sample.gradient)) / Double(largest[sample.tensor])
+            let name = plain.layout.parameters[sample.tensor].name
+            #expect(error < 1e-4, "\(name): off by \(error) of its largest gradient")
         }
     }
 

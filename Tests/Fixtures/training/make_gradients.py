@@ -14,9 +14,14 @@ A case's file holds, in the order of `net.named_parameters()`:
   loss       one number; hits, predicted, present: pixels by class, none of them ignored
 `losses.safetensors` holds the losses of ten steps of stochastic gradient descent, the batch's loss before each step.
 
+A gradient jumps where rounding moves a value across PReLU's kink or changes a pooling window's largest element, in any
+implementation. So each case takes the first seed at which noise of `NOISE` on every convolution's output (relative to
+its standard deviation, as large as a fast convolution's rounding) moves no gradient by more than `STEADY`.
+
 Equal values within a pooling window (air) have equal surroundings, so that the choice between them changes no
 parameter's gradient.
 """
+import itertools
 import math
 import os
 import sys
@@ -36,6 +41,7 @@ CASES = [  # width, classes, batch, height and width of the images, weight of th
     (3, 3, 2, 48, 64, 0.5), (8, 3, 2, 32, 48, 0.0), (8, 2, 2, 48, 32, 1.0), (16, 3, 2, 48, 32, 0.5),
     (16, 2, 3, 32, 48, 0.0),
 ]
+NOISE, STEADY = 2e-6, 1e-4
 SAMPLES = 300  # gradients kept of a large tensor
 STEPS = dict(width=8, classes=3, count=2, height=32, columns=48, seed=300, dice=0.0)
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.001, 0.9, 0.0005
@@ -74,6 +80,40 @@ def learn(net, images, labels, dice_weight):
     return loss.detach(), logits.detach()
 
 
+def gradients_of(net):
+    return {name: parameter.grad for name, parameter in net.named_parameters()}
+
+
+def largest_error(actual, expected):
+    """The largest difference, as a fraction of the largest magnitude in the same tensor."""
+    return max(((actual[name] - value).abs().max() / value.abs().max()).item() for name, value in expected.items())
+
+
+def is_steady(seed, width, classes, count, height, columns, dice_weight):
+    """Whether rounding leaves the gradients of this case as they are."""
+    images, labels = draw_batch(seed + 1, classes, count, height, columns)
+    generator = torch.Generator().manual_seed(seed)
+
+    def blur(module, given, output):
+        noise = torch.randn(output.shape, dtype=output.dtype, generator=generator)
+        return output + NOISE * output.detach().std() * noise
+
+    def gradients(noisy):
+        net = randomise(HanNet(width, SLICES, classes), seed).double().train()
+        for module in net.modules():
+            if noisy and isinstance(module, torch.nn.Conv2d):
+                module.register_forward_hook(blur)
+        learn(net, images.double(), labels, dice_weight)
+        return gradients_of(net)
+
+    exact = gradients(False)
+    return all(largest_error(gradients(True), exact) < STEADY for _ in range(8))
+
+
+def steady_seed(first, *case):
+    return next(seed for seed in itertools.count(first) if is_steady(seed, *case))
+
+
 def sampling_step(count):
     """A step that leaves about `SAMPLES` elements and meets every tap of a kernel and every channel."""
     step = max(1, count // SAMPLES)
@@ -83,7 +123,7 @@ def sampling_step(count):
 
 
 def make_case(index, width, classes, count, height, columns, dice_weight):
-    seed = 200 + 10 * index
+    seed = steady_seed(1000 * (index + 1), width, classes, count, height, columns, dice_weight)
     images, labels = draw_batch(seed + 1, classes, count, height, columns)
 
     def trained(dtype):
@@ -91,11 +131,9 @@ def make_case(index, width, classes, count, height, columns, dice_weight):
         return net, *learn(net, images.to(dtype), labels, dice_weight)
 
     net, loss, logits = trained(torch.float64)
-    gradients = {name: parameter.grad for name, parameter in net.named_parameters()}
+    gradients = gradients_of(net)
     single, single_loss, _ = trained(torch.float32)
-    errors = {name: ((parameter.grad - gradients[name]).abs().max() / gradients[name].abs().max()).item()
-              for name, parameter in single.named_parameters()}
-    worst = max(errors, key=errors.get)
+    error = largest_error(gradients_of(single), gradients)
 
     best = logits.topk(2, 1).values
     assert (best[:, 0] - best[:, 1]).min() > 1e-5, "a pixel's class hangs on rounding: take another seed"
@@ -115,11 +153,11 @@ def make_case(index, width, classes, count, height, columns, dice_weight):
     }
     name = f"w{width}_c{classes}_{height}x{columns}"
     facts = dict(width=width, classes=classes, count=count, height=height, columns=columns, dice_weight=dice_weight,
-                 seed=seed, single_precision_error=f"{errors[worst]:.1e} ({worst})")
+                 seed=seed, single_precision_error=f"{error:.1e}")
     save_file({key: value.float().contiguous() for key, value in result.items()},
               os.path.join(HERE, f"{name}.safetensors"), metadata={key: str(value) for key, value in facts.items()})
-    print(f"{name}: loss {loss:.6f}; in single precision gradients are off by {errors[worst]:.1e} of the largest "
-          f"({worst}), the loss by {abs(single_loss - loss):.1e}")
+    print(f"{name}: seed {seed}, loss {loss:.6f}; in single precision gradients are off by {error:.1e} of the largest, the "
+          f"loss by {abs(single_loss - loss):.1e}", flush=True)
 
 
 def make_losses(width, classes, count, height, columns, seed, dice):
