@@ -1,0 +1,130 @@
+import ArgumentParser
+import Compute
+import Foundation
+import Inference
+import Training
+
+/// `hepar train`: a model file from scans with reference masks.
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train the network of one stage.",
+        discussion: """
+            Learns from a folder of scans NAME_ct.nii.gz with their masks NAME_seg.nii.gz (0 background, 1 liver, \
+            2 lesion). The output folder gets liver.safetensors or lesion.safetensors, curves.csv, curves.png, and \
+            checkpoint.safetensors, from which --resume goes on. SIGTERM or Ctrl-C saves and stops. The defaults are \
+            those of Han (2017), arXiv:1704.07239; everything else is off unless asked for.
+            """)
+
+    @Option(help: "What to train: \(ModelMetadata.Stage.allCases.map(\.rawValue).joined(separator: " or ")).")
+    var stage: ModelMetadata.Stage
+
+    @Option(help: "The folder of scans and masks.")
+    var data: String
+
+    @Option(help: "The folder for the results; it is made if it is missing.")
+    var output: String
+
+    @Flag(help: "Go on from the output folder's checkpoint; without one, begin.")
+    var resume = false
+
+    @Option(help: "Save and stop after this many minutes.")
+    var minutes: Double?
+
+    @Option(help: "Compute threads. They do not change the result.")
+    var threads = ProcessInfo.processInfo.activeProcessorCount
+
+    @OptionGroup(title: "Network and steps") var recipe: TrainRecipeOptions
+    @OptionGroup(title: "Data") var dataChoice: TrainDataOptions
+    @OptionGroup(title: "Samples") var samples: TrainSampleOptions
+    @OptionGroup(title: "Validation") var validation: TrainValidationOptions
+
+    mutating func validate() throws {
+        guard (1...256).contains(threads) else { throw ValidationError("--threads must be from 1 to 256.") }
+        guard minutes.map({ $0 > 0 }) ?? true else { throw ValidationError("--minutes must be above 0.") }
+    }
+
+    func run() throws {
+        let stop = StopSignal()
+        let log = TrainingLog()
+        let folder = URL(filePath: output)
+        do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
+            throw UserError("The output folder \(output) cannot be made: \(error.localizedDescription)")
+        }
+        let goesOn = Trainer.hasCheckpoint(in: folder)
+        if goesOn, !resume { throw TrainerError.alreadyBegun(file: Trainer.checkpointName) }
+        let team = ThreadTeam(threads: threads)
+        let network = try beginning(team)
+        let dataOptions = try dataChoice.options(stage: stage, validation: validation.names)
+        let sampling = try samples.options(batch: recipe.batch)
+
+        let training = try TrainingData(
+            folder: URL(filePath: data), options: dataOptions, slices: network.architecture.slices, team: team,
+            report: log.say)
+        let source = BatchSource(training, options: sampling, seed: recipe.seed)
+        var plan = try plan(training, samplesPerEpoch: source.samplesPerEpoch, width: network.architecture.width)
+        plan.minutes = minutes
+        if let every = validation.every { plan.validateEvery = every }
+        let validator =
+            training.validationCases.isEmpty
+            ? nil
+            : try Validator(
+                training.validationCases, metadata: plan.metadata, every: validation.slices, team: team)
+        let trainer = Trainer(plan, network: network, output: folder, team: team, validator: validator) {
+            source.batch($0, team: team)
+        }
+        if goesOn {
+            try trainer.resume()
+            log.say("Going on after step \(trainer.stepsMade).")
+        }
+        log.say(
+            """
+            \(training.cases.count) cases, \(source.samplesPerEpoch) slices; \(plan.schedule.steps) steps of \
+            \(sampling.batch) samples, \(plan.schedule.stepsPerEpoch) an epoch.
+            """)
+        let end = try trainer.run(shouldStop: { stop.hasArrived }, report: log.show)
+        log.finish()
+        print(sentence(for: end, steps: trainer.stepsMade, of: plan.schedule.steps))
+        if !training.skipped.isEmpty {
+            print("Cases skipped: \(training.skipped.count).")
+            for item in training.skipped { print("  \(item.name): \(item.reason)") }
+        }
+    }
+
+    /// The network with the weights to begin with.
+    private func beginning(_ team: ThreadTeam) throws -> TrainableNetwork {
+        let model = try recipe.initial.map { try ModelFile(reading: URL(filePath: $0)) }
+        let architecture = Architecture(
+            width: recipe.width ?? model?.width ?? 64, slices: 5, classes: stage == .liver ? 2 : 3)
+        let tensors = try model.map { try architecture.tensors(from: $0) }
+        return try TrainableNetwork(tensors: tensors ?? architecture.initialTensors(seed: recipe.seed), team: team)
+    }
+
+    private func plan(_ training: TrainingData, samplesPerEpoch: Int, width: Int) throws -> TrainingPlan {
+        let options = training.options
+        let phantoms = training.cases.count { $0.kind == .phantom }
+        let metadata = ModelMetadata(
+            stage: stage, window: options.window, spacing: options.spacing, licence: dataChoice.licence,
+            trainedOn: dataChoice.trainedOn
+                ?? "\(training.cases.count - phantoms) cases with reference masks, \(phantoms) phantoms")
+        let schedule = recipe.schedule(samplesPerEpoch: samplesPerEpoch)
+        // What decides about the result, under the names that the user gave it by.
+        var facts = ["--stage": stage.rawValue, "--width": "\(width)"]
+        facts.merge(recipe.facts(schedule)) { $1 }
+        facts.merge(dataChoice.facts(options)) { $1 }
+        facts.merge(samples.facts) { $1 }
+        facts["the cases of --data"] = training.cases.map(\.name).joined(separator: " ")
+        return TrainingPlan(
+            metadata: metadata, loss: try recipe.loss(stage), method: recipe.optimizer,
+            weightDecay: recipe.weightDecay, schedule: schedule, average: recipe.average, options: facts)
+    }
+
+    private func sentence(for end: TrainingEnd, steps: Int, of all: Int) -> String {
+        switch end {
+        case .finished: "Finished after \(steps) steps: \(output)/\(stage.rawValue).safetensors."
+        case .stopped: "Stopped and saved after \(steps) of \(all) steps; --resume goes on from here."
+        case .outOfTime: "Time is over: saved after \(steps) of \(all) steps; --resume goes on from here."
+        }
+    }
+}
+
+extension ModelMetadata.Stage: ExpressibleByArgument {}
