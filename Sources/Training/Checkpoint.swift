@@ -85,7 +85,9 @@ struct Checkpoint: Equatable {
     /// The entries whose names begin with `prefix`, under what is left of their names.
     private static func stripped<Value>(_ entries: [String: Value], of prefix: String) -> [String: Value] {
         var result: [String: Value] = [:]
-        for (name, value) in entries where name.hasPrefix(prefix) { result[String(name.dropFirst(prefix.count))] = value }
+        for (name, value) in entries where name.hasPrefix(prefix) {
+            result[String(name.dropFirst(prefix.count))] = value
+        }
         return result
     }
 

@@ -23,8 +23,8 @@ public struct Optimiser: Sendable {
     /// What the method remembers from step to step, by name, each as long as the parameters: a checkpoint holds it.
     var memory: [String: [Float]]
 
-    /// For each parameter that is decayed, its place.
-    private let decayed: [Range<Int>]
+    /// Where the parameters lie that AdamW decays.
+    private let convolutions: [Range<Int>]
 
     private static let momentum: Float = 0.9
     private static let betas = (0.9, 0.999)
@@ -32,6 +32,13 @@ public struct Optimiser: Sendable {
 
     /// An optimiser before its first step.
     public init(_ method: Method, weightDecay: Double, layout: ParameterLayout) {
+        self.init(
+            method, weightDecay: weightDecay, count: layout.parameterCount,
+            convolutions: layout.parameters.filter { $0.shape.count > 1 }.map(\.range))
+    }
+
+    /// An optimiser of `count` parameters; those of convolutions lie at the given places.
+    init(_ method: Method, weightDecay: Double, count: Int, convolutions: [Range<Int>]) {
         self.method = method
         self.weightDecay = weightDecay
         let names =
@@ -40,11 +47,8 @@ public struct Optimiser: Sendable {
             case .adamW: ["mean", "square"]
             }
         memory = [:]
-        for name in names { memory[name] = [Float](repeating: 0, count: layout.parameterCount) }
-        switch method {
-        case .sgd: decayed = [0..<layout.parameterCount]
-        case .adamW: decayed = layout.parameters.filter { $0.shape.count > 1 }.map(\.range)
-        }
+        for name in names { memory[name] = [Float](repeating: 0, count: count) }
+        self.convolutions = convolutions
     }
 
     /// Makes one step.
@@ -89,7 +93,7 @@ public struct Optimiser: Sendable {
         _ parameters: inout [Float], _ gradients: [Float], _ rate: Double, _ step: Int, _ team: ThreadTeam
     ) {
         let kept = Float(1 - rate * weightDecay)
-        for range in decayed { parameters.withUnsafeMutableBufferPointer { p in for i in range { p[i] *= kept } } }
+        for range in convolutions { parameters.withUnsafeMutableBufferPointer { p in for i in range { p[i] *= kept } } }
         let (beta1, beta2) = Self.betas
         let towards = Float(1 - beta1)
         let (keptSquare, newSquare) = (Float(beta2), Float(1 - beta2))

@@ -163,8 +163,8 @@ extension Trainer {
             isNewValidation: isNewValidation, samplesPerSecond: recent.samplesPerSecond, secondsLeft: left)
     }
 
-    private var recentDice: [(name: String, value: Double?)] {
-        plan.classNames.enumerated().map { ($1, recent.dice(of: $0 + 1)) }
+    private var recentDice: [ClassDice] {
+        plan.classNames.enumerated().map { ClassDice(name: $1, value: recent.dice(of: $0 + 1)) }
     }
 
     private func addRow(_ scores: ValidationScores?, seconds: Double) throws(TrainerError) {
@@ -173,7 +173,7 @@ extension Trainer {
             "samples": Double(step * recent.samplesPerBatch), "learning_rate": plan.schedule.rate(at: step - 1),
             "loss": recent.loss, "samples_per_s": recent.samplesPerSecond, "seconds": earlierSeconds + seconds,
         ]
-        for (name, value) in recentDice { row["dice_\(name)"] = value }
+        for item in recentDice { row["dice_\(item.name)"] = item.value }
         if let scores {
             row["validation_liver"] = scores.liver
             row["validation_lesion"] = scores.lesion

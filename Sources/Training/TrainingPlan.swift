@@ -45,6 +45,14 @@ public struct TrainingPlan: Equatable, Sendable {
     var classNames: [String] { metadata.stage == .liver ? ["liver"] : ["liver", "lesion"] }
 }
 
+/// The Dice of one class.
+public struct ClassDice: Equatable, Sendable {
+    /// The class's name.
+    public let name: String
+    /// Its Dice; nil where no pixel has or was given the class.
+    public let value: Double?
+}
+
 /// How far a training is.
 public struct TrainingProgress: Equatable, Sendable {
     /// Steps made, and of how many.
@@ -55,9 +63,8 @@ public struct TrainingProgress: Equatable, Sendable {
     public var rate: Double
     /// Mean loss of the last batches.
     public var loss: Double
-    /// Name and Dice of each class but the background, over the pixels of the last batches; nil where none had or was
-    /// given the class.
-    public var dice: [(name: String, value: Double?)]
+    /// Each class but the background, over the pixels of the last batches.
+    public var dice: [ClassDice]
     /// The last validation's scores.
     public var validation: ValidationScores?
     /// Whether that validation was made just now.
@@ -66,14 +73,6 @@ public struct TrainingProgress: Equatable, Sendable {
     public var samplesPerSecond: Double
     /// Seconds until the training ends, by the steps or by the time allowed.
     public var secondsLeft: Double
-
-    /// Equal where all numbers are.
-    public static func == (a: TrainingProgress, b: TrainingProgress) -> Bool {
-        a.step == b.step && a.steps == b.steps && a.epoch == b.epoch && a.rate == b.rate && a.loss == b.loss
-            && a.dice.elementsEqual(b.dice) { $0 == $1 } && a.validation == b.validation
-            && a.isNewValidation == b.isNewValidation && a.samplesPerSecond == b.samplesPerSecond
-            && a.secondsLeft == b.secondsLeft
-    }
 }
 
 /// How a run of the trainer ended.

@@ -53,15 +53,17 @@ struct Train: ParsableCommand {
         let goesOn = Trainer.hasCheckpoint(in: folder)
         if goesOn, !resume { throw TrainerError.alreadyBegun(file: Trainer.checkpointName) }
         let team = ThreadTeam(threads: threads)
-        let network = try beginning(team)
+        let loss = try recipe.loss(stage)
         let dataOptions = try dataChoice.options(stage: stage, validation: validation.names)
         let sampling = try samples.options(batch: recipe.batch)
+        let network = try beginning(team)
 
         let training = try TrainingData(
             folder: URL(filePath: data), options: dataOptions, slices: network.architecture.slices, team: team,
             report: log.say)
         let source = BatchSource(training, options: sampling, seed: recipe.seed)
-        var plan = try plan(training, samplesPerEpoch: source.samplesPerEpoch, width: network.architecture.width)
+        var plan = plan(
+            training, loss: loss, samplesPerEpoch: source.samplesPerEpoch, width: network.architecture.width)
         plan.minutes = minutes
         if let every = validation.every { plan.validateEvery = every }
         let validator =
@@ -99,7 +101,7 @@ struct Train: ParsableCommand {
         return try TrainableNetwork(tensors: tensors ?? architecture.initialTensors(seed: recipe.seed), team: team)
     }
 
-    private func plan(_ training: TrainingData, samplesPerEpoch: Int, width: Int) throws -> TrainingPlan {
+    private func plan(_ training: TrainingData, loss: Loss, samplesPerEpoch: Int, width: Int) -> TrainingPlan {
         let options = training.options
         let phantoms = training.cases.count { $0.kind == .phantom }
         let metadata = ModelMetadata(
@@ -114,7 +116,7 @@ struct Train: ParsableCommand {
         facts.merge(samples.facts) { $1 }
         facts["the cases of --data"] = training.cases.map(\.name).joined(separator: " ")
         return TrainingPlan(
-            metadata: metadata, loss: try recipe.loss(stage), method: recipe.optimizer,
+            metadata: metadata, loss: loss, method: recipe.optimizer,
             weightDecay: recipe.weightDecay, schedule: schedule, average: recipe.average, options: facts)
     }
 

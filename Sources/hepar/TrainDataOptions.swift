@@ -42,7 +42,7 @@ struct TrainDataOptions: ParsableArguments {
     func options(stage: ModelMetadata.Stage, validation: [String]) throws -> DataOptions {
         let options = DataOptions(
             stage: stage, window: try range(window, "--window"), spacing: try millimetres(stage),
-            validation: validation, singleSlices: names(singleSlices), mergedLabels: names(mergedLabels),
+            validation: validation, singleSlices: separated(singleSlices), mergedLabels: separated(mergedLabels),
             phantoms: phantoms)
         try options.check()
         return options
@@ -75,9 +75,9 @@ struct TrainDataOptions: ParsableArguments {
 /// Options of `hepar train` about validation.
 struct TrainValidationOptions: ParsableArguments {
     @Option(
-        parsing: .upToNextOption,
+        name: .customLong("validate"), parsing: .upToNextOption,
         help: ArgumentHelp("Cases that are never trained on, and whose Dice is told.", valueName: "case"))
-    var validate: [String] = []
+    var cases: [String] = []
 
     @Option(name: .customLong("validate-every"), help: "Steps from one validation to the next. (default: an epoch)")
     var every: Int?
@@ -86,7 +86,7 @@ struct TrainValidationOptions: ParsableArguments {
     var slices = 1
 
     /// The cases' names.
-    var names: [String] { hepar.names(validate) }
+    var names: [String] { separated(cases) }
 
     func validate() throws {
         guard every.map({ $0 >= 1 }) ?? true else { throw ValidationError("--validate-every must be 1 or more.") }
@@ -95,6 +95,6 @@ struct TrainValidationOptions: ParsableArguments {
 }
 
 /// Names that were given one by one or with commas between them.
-func names(_ given: [String]) -> [String] {
+func separated(_ given: [String]) -> [String] {
     given.flatMap { $0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }.filter { !$0.isEmpty }
 }

@@ -80,7 +80,8 @@ struct TrainRecipeOptions: ParsableArguments {
             weights.contains(where: { $0 > 0 })
         else {
             throw UserError(
-                "--class-weights is \(classWeights). Stage \(stage.rawValue) needs \(usual.count) numbers of 0 or above.")
+                "--class-weights is \(classWeights). Stage \(stage.rawValue) needs \(usual.count) numbers of 0 or above."
+            )
         }
         return weights
     }
