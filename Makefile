@@ -16,7 +16,7 @@ MODEL := Models/default
 # The environment with Hepar's peers: HEPAR_PEERS_VENV names one that is there.
 PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 
-.PHONY: help deps build demo test model bench-peers lint format clean
+.PHONY: help deps build demo test model peers-venv bench-peers bench-training lint format clean
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
@@ -24,6 +24,7 @@ help:
 	@echo "make test     every test"
 	@echo "make model    train the default model again from $(MODEL_DATA): hours; goes on where it was stopped"
 	@echo "make bench-peers [PEERS='--only network --rounds 3']   Hepar against PyTorch, ONNX Runtime, OpenVINO, MedPy"
+	@echo "make bench-training [TRAINING='--cases 16x224x8 --rounds 3']   a training step against PyTorch's"
 	@echo "make lint     check the format; make format mends it"
 	@echo "make deps     install the Debian packages that are missing"
 
@@ -50,11 +51,17 @@ test: deps
 model: build
 	@HEPAR=$(HEPAR) deploy/model/recipe.sh "$(MODEL_DATA)" "$(MODEL_WORK)" "$(MODEL)"
 
-# What tunes Hepar's OpenBLAS must not slow the peers' NumPy.
-bench-peers: build
+peers-venv:
 	@[ -n "$(HEPAR_PEERS_VENV)" ] || [ -e $(PEERS_VENV)/complete ] || { python3 -m venv $(PEERS_VENV) && \
 		$(PEERS_VENV)/bin/pip install -q -r deploy/bench/requirements.txt && touch $(PEERS_VENV)/complete; }
+
+# What tunes Hepar's OpenBLAS must not slow the peers' NumPy.
+bench-peers: build peers-venv
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE HEPAR=$(HEPAR) $(PEERS_VENV)/bin/python deploy/bench/peers.py $(PEERS)
+
+bench-training: build peers-venv
+	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE HEPAR=$(HEPAR) \
+		$(PEERS_VENV)/bin/python deploy/bench/training.py $(TRAINING)
 
 lint:
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift

@@ -21,37 +21,37 @@ public struct Architecture: Equatable, Sendable {
     }
 
     /// How often height and width are halved: both must be multiples of 16.
-    static let levels = 5
+    package static let levels = 5
 
     /// Added to a batch norm's variance before its root is taken.
-    static let epsilon = 1e-5
+    package static let epsilon = 1e-5
 
     /// A run of convolutions at one level.
-    struct Block: Sendable {
-        let name: String
+    package struct Block: Sendable {
+        package let name: String
         /// Height and width of its planes are those of the image, halved `level` times.
-        let level: Int
-        let inputs: Int
-        let outputs: Int
-        let convolutions: Int
+        package let level: Int
+        package let inputs: Int
+        package let outputs: Int
+        package let convolutions: Int
         /// Whether the block's input is added to its output.
-        let hasShortcut: Bool
+        package let hasShortcut: Bool
 
         /// Channels that convolution `index` of the block reads.
-        func inputs(of index: Int) -> Int { index == 0 ? inputs : outputs }
+        package func inputs(of index: Int) -> Int { index == 0 ? inputs : outputs }
 
         /// The prefix of the tensor names of convolution `index`.
-        func unitName(_ index: Int) -> String { "\(name).units.\(index)" }
+        package func unitName(_ index: Int) -> String { "\(name).units.\(index)" }
     }
 
     /// Channels at `level`.
-    func channels(at level: Int) -> Int { width * [1, 2, 4, 8, 8][level] }
+    package func channels(at level: Int) -> Int { width * [1, 2, 4, 8, 8][level] }
 
     /// Convolutions in a block at `level`.
     private static let convolutions = [2, 2, 3, 3, 3]
 
     /// Encoder blocks from the image down; the last is the middle of the U.
-    var encoder: [Block] {
+    package var encoder: [Block] {
         (0..<Self.levels).map { level in
             Block(
                 name: level == 4 ? "mid" : "enc\(level)", level: level,
@@ -61,7 +61,7 @@ public struct Architecture: Equatable, Sendable {
     }
 
     /// Decoder blocks from level 3 up to the image.
-    var decoder: [Block] {
+    package var decoder: [Block] {
         (0..<Self.levels - 1).reversed().map { level in
             Block(
                 name: "dec\(level)", level: level, inputs: channels(at: level) + channels(at: level + 1),

@@ -53,7 +53,7 @@ struct BlockedNetwork: Sendable {
     ///
     /// F(6x6) needs 1.8 multiplications a pixel and F(4x4) 2.3, but at the lowest level of a usual image (32 x 32 for
     /// 512 x 512) tiles of six reach as far beyond the plane as they save, and their weights take 1.8 times the memory.
-    static func tileOutputs(level: Int) -> Int { level == Architecture.levels - 1 ? 4 : 6 }
+    static func tileOutputs(level: Int) -> Int { level >= 3 ? 4 : 6 }
 
     var weightBytes: Int { layers.reduce(first.weightBytes + head.weightBytes) { $0 + $1.weightBytes } }
 
@@ -116,7 +116,7 @@ struct BlockedNetwork: Sendable {
     ) {
         for step in steps {
             WinogradConvolution(
-                layer: layers[step.layer], schedule: schedules[step.layer], step: step, images: images,
+                layer: layers[step.layer], schedule: schedules[step.layer], operands: step.operands, images: images,
                 kernels: kernels, workspace: workspace, scratch: plan.scratch, sharedScratch: plan.sharedScratch
             ).run(&worker)
         }

@@ -6,12 +6,7 @@ struct BlockedPlan {
     /// One convolution by Winograd's method: layer `layer` of the network.
     struct Step {
         let layer: Int
-        let plain: BlockedTensor
-        /// Half as high and wide; its channels come after those of `plain`.
-        let replicated: BlockedTensor?
-        let output: BlockedTensor
-        let shortcut: BlockedTensor?
-        let pooled: BlockedTensor?
+        let operands: WinogradConvolution.Operands
     }
 
     let height, width: Int
@@ -70,10 +65,12 @@ struct BlockedPlan {
             for index in 0..<block.convolutions where level > 0 || index > 0 {
                 let isLast = index == block.convolutions - 1
                 let step = Step(
-                    layer: layer, plain: index == 0 ? pooled[level - 1] : pair[(block.convolutions - index) % 2],
-                    replicated: nil, output: pair[(block.convolutions - index - 1) % 2],
-                    shortcut: isLast && block.hasShortcut ? pooled[level - 1] : nil,
-                    pooled: isLast && level < Architecture.levels - 1 ? pooled[level] : nil)
+                    layer: layer,
+                    operands: WinogradConvolution.Operands(
+                        plain: index == 0 ? pooled[level - 1] : pair[(block.convolutions - index) % 2],
+                        output: pair[(block.convolutions - index - 1) % 2],
+                        shortcut: isLast && block.hasShortcut ? pooled[level - 1] : nil,
+                        pooled: isLast && level < Architecture.levels - 1 ? pooled[level] : nil))
                 layer += 1
                 if level < Self.deepLevel { encoder.append(step) } else { deep.append(step) }
             }
@@ -83,10 +80,12 @@ struct BlockedPlan {
             for index in 0..<block.convolutions {
                 let isLast = index == block.convolutions - 1
                 let step = Step(
-                    layer: layer, plain: index == 0 ? results[level] : inner[level][index - 1],
-                    replicated: index == 0 ? results[level + 1] : nil,
-                    output: isLast ? results[level] : inner[level][index],
-                    shortcut: isLast ? results[level] : nil, pooled: nil)
+                    layer: layer,
+                    operands: WinogradConvolution.Operands(
+                        plain: index == 0 ? results[level] : inner[level][index - 1],
+                        replicated: index == 0 ? results[level + 1] : nil,
+                        output: isLast ? results[level] : inner[level][index],
+                        shortcut: isLast ? results[level] : nil))
                 layer += 1
                 if level < Self.deepLevel { decoder.append(step) } else { deep.append(step) }
             }

@@ -3,19 +3,19 @@
 /// Shape (images, blocks, rows, columns, lanes): one vector of channels at each pixel. Around each plane lies a border
 /// that is always zero, one pixel above and to the left, and at the other ends as much as tiles may reach beyond the
 /// plane: so nothing that reads a tensor needs to look for edges.
-struct BlockedTensor {
+package struct BlockedTensor {
     /// Of the first image's first block's corner, in floats from the workspace's start.
-    let offset: Int
-    let blocks: Int
-    let height, width: Int
-    let lanes: Int
-    let rowStride: Int
-    let blockStride: Int
+    package let offset: Int
+    package let blocks: Int
+    package let height, width: Int
+    package let lanes: Int
+    package let rowStride: Int
+    package let blockStride: Int
     /// 0 where all images use the same memory, one after the other.
-    let imageStride: Int
+    package let imageStride: Int
 
     /// The pixel at (y, x) of the plane, -1 being the border.
-    func offset(image: Int, block: Int, y: Int, x: Int) -> Int {
+    package func offset(image: Int, block: Int, y: Int, x: Int) -> Int {
         offset + image * imageStride + block * blockStride + (y + 1) * rowStride + (x + 1) * lanes
     }
 
@@ -24,14 +24,14 @@ struct BlockedTensor {
 }
 
 /// Lays tensors out in the workspace, each at the start of a page so that none shares a cache line with another.
-struct WorkspaceLayout {
-    let lanes: Int
-    private(set) var floats = 0
+package struct WorkspaceLayout {
+    package let lanes: Int
+    package private(set) var floats = 0
 
-    init(lanes: Int) { self.lanes = lanes }
+    package init(lanes: Int) { self.lanes = lanes }
 
     /// A tensor of `channels`, for `images` at once; with `isShared` they use the same memory in turn.
-    mutating func tensor(
+    package mutating func tensor(
         channels: Int, height: Int, width: Int, images: Int, isShared: Bool = false
     ) -> BlockedTensor {
         let blocks = (channels + lanes - 1) / lanes
@@ -43,8 +43,23 @@ struct WorkspaceLayout {
             imageStride: isShared ? 0 : blocks * blockStride)
     }
 
+    /// Tensors that use the same memory, one after the other; their borders are not kept zero.
+    package mutating func overlapping(
+        _ shapes: [(channels: Int, height: Int, width: Int)], images: Int, isShared: Bool = false
+    ) -> [BlockedTensor] {
+        let start = self
+        return shapes.map { shape in
+            var layout = start
+            let tensor = layout.tensor(
+                channels: shape.channels, height: shape.height, width: shape.width, images: images,
+                isShared: isShared)
+            floats = max(floats, layout.floats)
+            return tensor
+        }
+    }
+
     /// The offset of `count` more floats.
-    mutating func reserve(_ count: Int) -> Int {
+    package mutating func reserve(_ count: Int) -> Int {
         let offset = floats
         floats += count.roundedUp(to: 1024)
         return offset
@@ -52,5 +67,5 @@ struct WorkspaceLayout {
 }
 
 extension Int {
-    func roundedUp(to multiple: Int) -> Int { (self + multiple - 1) / multiple * multiple }
+    package func roundedUp(to multiple: Int) -> Int { (self + multiple - 1) / multiple * multiple }
 }

@@ -1,4 +1,4 @@
-internal import CKernels
+package import CKernels
 
 /// Vector instructions that the fast kernels are written for.
 public enum InstructionSet: String, CaseIterable, Sendable {
@@ -32,12 +32,12 @@ public enum InstructionSet: String, CaseIterable, Sendable {
 /// The kernels of one instruction set.
 ///
 /// `@unchecked Sendable`: the table is constant.
-struct Kernels: @unchecked Sendable {
-    typealias Input = @convention(c) (UnsafePointer<ck_input>?) -> Void
-    typealias Output = @convention(c) (UnsafePointer<ck_output>?) -> Void
+package struct Kernels: @unchecked Sendable {
+    package typealias Input = @convention(c) (UnsafePointer<ck_input>?) -> Void
+    package typealias Output = @convention(c) (UnsafePointer<ck_output>?) -> Void
 
     /// Channels in a vector.
-    let lanes: Int
+    package let lanes: Int
     /// The most vectors of output channels that one pass over the tiles computes.
     let panelVectors: Int
     /// Tiles that the matrix kernel holds in registers.
@@ -47,7 +47,7 @@ struct Kernels: @unchecked Sendable {
     let head: @convention(c) (UnsafePointer<ck_head>?) -> Void
     private let table: UnsafePointer<ck_kernels>
 
-    init(_ set: InstructionSet) {
+    package init(_ set: InstructionSet) {
         guard let table = set.table, let products = table.pointee.products, let first = table.pointee.first,
             let head = table.pointee.head
         else { preconditionFailure("this CPU cannot run the kernels of \(set)") }
@@ -61,7 +61,7 @@ struct Kernels: @unchecked Sendable {
     }
 
     /// The input transform for tiles of `outputs` x `outputs` pixels.
-    func input(_ outputs: Int, replicated: Bool) -> Input {
+    package func input(_ outputs: Int, replicated: Bool) -> Input {
         switch (outputs, replicated) {
         case (4, false): table.pointee.input_4
         case (4, true): table.pointee.input_replicated_4

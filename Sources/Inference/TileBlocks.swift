@@ -1,27 +1,27 @@
 /// The tiles of a layer's output, for some images, cut into blocks.
 ///
 /// Tiles are numbered row by row, image after image. How they are cut changes the order of the work, never its result.
-struct TileBlocks {
+package struct TileBlocks {
     /// Neighbouring tiles of one row of tiles.
-    struct Run: Equatable {
-        let image: Int
+    package struct Run: Equatable {
+        package let image: Int
         /// Row of tiles, and the first tile in it.
-        let row, column: Int
-        let count: Int
+        package let row, column: Int
+        package let count: Int
         /// Tiles of the block that come before.
-        let before: Int
+        package let before: Int
     }
 
     /// Tiles across and down one image.
-    let across, down: Int
-    let images: Range<Int>
+    package let across, down: Int
+    package let images: Range<Int>
     /// How many blocks there are.
-    let blocks: Int
+    package let blocks: Int
     /// Tiles in the largest block; others have one less.
-    let size: Int
+    package let size: Int
 
     /// All tiles.
-    var count: Int { across * down * images.count }
+    package var count: Int { across * down * images.count }
 
     /// Cuts evenly.
     ///
@@ -29,7 +29,7 @@ struct TileBlocks {
     ///   - outputs: pixels a side that a tile gives.
     ///   - size: the most tiles in a block.
     ///   - threads: how many take blocks. Few blocks are made a multiple of it, so that none waits for another.
-    init(outputs: Int, height: Int, width: Int, images: Range<Int>, size: Int, threads: Int = 1) {
+    package init(outputs: Int, height: Int, width: Int, images: Range<Int>, size: Int, threads: Int = 1) {
         self.images = images
         across = (width + outputs - 1) / outputs
         down = (height + outputs - 1) / outputs
@@ -40,10 +40,10 @@ struct TileBlocks {
     }
 
     /// The tiles of a block.
-    func tiles(of block: Int) -> Range<Int> { count * block / blocks..<count * (block + 1) / blocks }
+    package func tiles(of block: Int) -> Range<Int> { count * block / blocks..<count * (block + 1) / blocks }
 
     /// Calls `body` for each run of `tiles`.
-    func forEachRun(in tiles: Range<Int>, _ body: (Run) -> Void) {
+    package func forEachRun(in tiles: Range<Int>, _ body: (Run) -> Void) {
         var tile = tiles.lowerBound
         while tile < tiles.upperBound {
             let row = tile / across

@@ -1,10 +1,33 @@
 internal import CKernels
 
 /// One convolution of a plan, on some of its images: what every thread of the team runs.
-struct WinogradConvolution {
+package struct WinogradConvolution {
+    /// What one convolution reads and writes.
+    package struct Operands {
+        let plain: BlockedTensor
+        /// Half as high and wide; its channels come after those of `plain`.
+        let replicated: BlockedTensor?
+        let output: BlockedTensor
+        /// Added to the output, as many channels as it has.
+        let shortcut: BlockedTensor?
+        /// The output's 2x2 maxima.
+        let pooled: BlockedTensor?
+
+        package init(
+            plain: BlockedTensor, replicated: BlockedTensor? = nil, output: BlockedTensor,
+            shortcut: BlockedTensor? = nil, pooled: BlockedTensor? = nil
+        ) {
+            self.plain = plain
+            self.replicated = replicated
+            self.output = output
+            self.shortcut = shortcut
+            self.pooled = pooled
+        }
+    }
+
     let layer: WinogradLayer
     let schedule: WinogradSchedule
-    let step: BlockedPlan.Step
+    let operands: Operands
     let images: Range<Int>
     let kernels: Kernels
     let workspace: UnsafeMutablePointer<Float>
@@ -12,10 +35,25 @@ struct WinogradConvolution {
     let scratch: [Int]
     let sharedScratch: Int
 
+    /// A convolution of `images` of the operands.
+    package init(
+        layer: WinogradLayer, schedule: WinogradSchedule, operands: Operands, images: Range<Int>, kernels: Kernels,
+        workspace: UnsafeMutablePointer<Float>, scratch: [Int], sharedScratch: Int
+    ) {
+        self.layer = layer
+        self.schedule = schedule
+        self.operands = operands
+        self.images = images
+        self.kernels = kernels
+        self.workspace = workspace
+        self.scratch = scratch
+        self.sharedScratch = sharedScratch
+    }
+
     private var lanes: Int { kernels.lanes }
 
     /// Does this thread's part, and returns when all have done theirs.
-    func run(_ worker: inout Worker) {
+    package func run(_ worker: inout Worker) {
         let blocks = blocks(of: schedule.ownTiles, threads: worker.threads)
         if schedule.isShared(tiles: blocks.count, threads: worker.threads) {
             runTogether(blocks: self.blocks(of: schedule.sharedTiles), &worker)
@@ -26,7 +64,7 @@ struct WinogradConvolution {
 
     private func blocks(of size: Int, threads: Int = 1) -> TileBlocks {
         TileBlocks(
-            outputs: layer.outputs, height: step.output.height, width: step.output.width, images: images, size: size,
+            outputs: layer.outputs, height: operands.output.height, width: operands.output.width, images: images, size: size,
             threads: threads)
     }
 
@@ -153,15 +191,15 @@ struct WinogradConvolution {
                     products: products + (vector * blocks.size + run.before) * lanes, component_stride: stride,
                     count: run.count, bias: layer.epilogue.base + block * lanes,
                     slopes: layer.epilogue.base + (layer.vectors + block) * lanes,
-                    output: workspace + step.output.offset(image: run.image, block: block, y: y, x: x),
-                    row_stride: step.output.rowStride, shortcut: nil, shortcut_row_stride: 0, pooled: nil,
-                    pooled_row_stride: 0, rows: step.output.height - y, columns: step.output.width - x)
+                    output: workspace + operands.output.offset(image: run.image, block: block, y: y, x: x),
+                    row_stride: operands.output.rowStride, shortcut: nil, shortcut_row_stride: 0, pooled: nil,
+                    pooled_row_stride: 0, rows: operands.output.height - y, columns: operands.output.width - x)
                 if let shortcut {
                     job.shortcut = UnsafePointer(
                         workspace + shortcut.offset(image: run.image, block: block, y: y, x: x))
                     job.shortcut_row_stride = shortcut.rowStride
                 }
-                if let pooled = step.pooled {
+                if let pooled = operands.pooled {
                     job.pooled = workspace + pooled.offset(image: run.image, block: block, y: y / 2, x: x / 2)
                     job.pooled_row_stride = pooled.rowStride
                 }
@@ -172,7 +210,7 @@ struct WinogradConvolution {
 
     /// What is added to an output block. A shortcut from fewer channels than the output has adds nothing to the rest.
     private func shortcut(for block: Int) -> BlockedTensor? {
-        guard let shortcut = step.shortcut, block < shortcut.blocks else { return nil }
+        guard let shortcut = operands.shortcut, block < shortcut.blocks else { return nil }
         return shortcut
     }
 
@@ -189,10 +227,10 @@ struct WinogradConvolution {
     }
 
     private func source(of channelBlock: Int) -> Source {
-        if channelBlock >= layer.plainBlocks, let replicated = step.replicated {
+        if channelBlock >= layer.plainBlocks, let replicated = operands.replicated {
             return Source(tensor: replicated, block: channelBlock - layer.plainBlocks, pitch: layer.outputs / 2)
         }
-        return Source(tensor: step.plain, block: channelBlock, pitch: layer.outputs)
+        return Source(tensor: operands.plain, block: channelBlock, pitch: layer.outputs)
     }
 
     /// The pixels that the input transform of some tiles will read.
@@ -219,10 +257,10 @@ struct WinogradConvolution {
                 func add(_ tensor: BlockedTensor, y: Int, x: Int, floats: Int) {
                     list.add(workspace + tensor.offset(image: run.image, block: block, y: y, x: x), floats: floats)
                 }
-                for y in run.row * layer.outputs..<min((run.row + 1) * layer.outputs, step.output.height) {
-                    add(step.output, y: y, x: x, floats: floats)
-                    if let shortcut, shortcut.offset != step.output.offset { add(shortcut, y: y, x: x, floats: floats) }
-                    if let pooled = step.pooled, y % 2 == 0 { add(pooled, y: y / 2, x: x / 2, floats: floats / 2) }
+                for y in run.row * layer.outputs..<min((run.row + 1) * layer.outputs, operands.output.height) {
+                    add(operands.output, y: y, x: x, floats: floats)
+                    if let shortcut, shortcut.offset != operands.output.offset { add(shortcut, y: y, x: x, floats: floats) }
+                    if let pooled = operands.pooled, y % 2 == 0 { add(pooled, y: y / 2, x: x / 2, floats: floats / 2) }
                 }
             }
         }

@@ -2,21 +2,21 @@ internal import CKernels
 internal import Compute
 
 /// A 3x3 convolution, its weights transformed and packed for Winograd's method.
-struct WinogradLayer: Sendable {
+package struct WinogradLayer: Sendable {
     /// Pixels a side that one tile gives: 4 or 6.
     let outputs: Int
     /// Channel blocks of the source that is read as it is.
-    let plainBlocks: Int
+    package let plainBlocks: Int
     /// All channel blocks: those of a source that is replicated 2x2 on the way come last.
-    let blocks: Int
+    package let blocks: Int
     /// Vectors of output channels.
-    let vectors: Int
+    package let vectors: Int
     /// Vectors of output channels in one panel of weights.
     let panelVectors: Int
     /// [panel][component][channel][vector][lane]
     let weights: FloatMemory
     /// Bias of each output channel, then slopes: [vector][lane] each.
-    let epilogue: FloatMemory
+    package let epilogue: FloatMemory
     private let lanes: Int
 
     /// Products a tile needs for each pair of channels.
@@ -34,6 +34,36 @@ struct WinogradLayer: Sendable {
         UnsafePointer(weights.base + panel * panelVectors * lanes * components * blocks * lanes)
     }
 
+    /// Room for the weights of a convolution whose output is what it sums up: no bias, no PReLU.
+    ///
+    /// - Parameters:
+    ///   - channels: output channels.
+    ///   - plain: input channels that come from the source that is read as it is.
+    ///   - replicated: those after them, from a source that is replicated.
+    ///   - outputs: pixels a side that one tile gives: 4 or 6.
+    package init(channels: Int, plain: Int, replicated: Int, outputs: Int, kernels: Kernels) {
+        lanes = kernels.lanes
+        self.outputs = outputs
+        plainBlocks = (plain + lanes - 1) / lanes
+        blocks = plainBlocks + (replicated + lanes - 1) / lanes
+        vectors = (channels + lanes - 1) / lanes
+        panelVectors = min(vectors, kernels.panelVectors)
+        weights = FloatMemory(zeroed: vectors * lanes * (outputs + 2) * (outputs + 2) * blocks * lanes)
+        epilogue = FloatMemory(zeroed: 2 * vectors * lanes)
+        for index in 0..<vectors * lanes { epilogue.base[vectors * lanes + index] = 1 }
+    }
+
+    /// Where the packed weights of one input channel and one vector of output channels lie: component 0, and how many
+    /// floats on the next component is.
+    ///
+    /// - Parameter row: the input channel, counted in whole blocks.
+    package func packed(row: Int, vector: Int) -> (start: UnsafeMutablePointer<Float>, componentStride: Int) {
+        let panel = vector / panelVectors
+        let columns = vectors(of: panel) * lanes
+        let start = UnsafeMutablePointer(mutating: weights(of: panel)) + row * columns
+        return (start + vector % panelVectors * lanes, blocks * lanes * columns)
+    }
+
     /// Transforms and packs.
     ///
     /// - Parameters:
@@ -41,22 +71,15 @@ struct WinogradLayer: Sendable {
     ///   - plain: how many of its input channels come from the source that is read as it is; the rest are replicated.
     ///   - outputs: pixels a side that one tile gives: 4 or 6.
     init(_ convolution: Convolution, plain: Int, outputs: Int, kernels: Kernels, team: ThreadTeam) {
-        let lanes = kernels.lanes
-        self.lanes = lanes
-        self.outputs = outputs
-        plainBlocks = (plain + lanes - 1) / lanes
-        blocks = plainBlocks + (convolution.inputs - plain + lanes - 1) / lanes
-        vectors = (convolution.outputs + lanes - 1) / lanes
-        panelVectors = min(vectors, kernels.panelVectors)
-        let components = (outputs + 2) * (outputs + 2)
-        weights = FloatMemory(zeroed: vectors * lanes * components * blocks * lanes)
-        epilogue = FloatMemory(zeroed: 2 * vectors * lanes)
+        self.init(
+            channels: convolution.outputs, plain: plain, replicated: convolution.inputs - plain, outputs: outputs,
+            kernels: kernels)
         for output in 0..<convolution.outputs {
             epilogue.base[output] = convolution.bias[output]
             epilogue.base[vectors * lanes + output] = convolution.slopes?[output] ?? 1
         }
 
-        let (layer, blocks) = (self, blocks)
+        let (layer, blocks, lanes) = (self, blocks, lanes)
         team.forEach(layer.panels * blocks) { item in
             let panel = item / blocks
             let block = item % blocks

@@ -3,7 +3,7 @@
 ///
 /// Sizes are for servers with 1 MiB of second-level cache a core and some 16 to 32 MiB of third-level cache; they are
 /// flat: half or double costs a few hundredths.
-struct WinogradSchedule {
+package struct WinogradSchedule {
     /// Tiles in a block that one thread computes, and in one that all threads compute together.
     let ownTiles, sharedTiles: Int
     /// Floats from one component of the transformed input to the next, in a thread's own block and in a common one.
@@ -23,7 +23,7 @@ struct WinogradSchedule {
     private static let mostOwnTiles = 36
     private static let mostSharedTiles = 120
 
-    init(_ layer: WinogradLayer, _ kernels: Kernels) {
+    package init(_ layer: WinogradLayer, _ kernels: Kernels) {
         let lanes = kernels.lanes
         components = layer.components
         weightBytes = layer.weightBytes
@@ -49,8 +49,8 @@ struct WinogradSchedule {
     func isShared(tiles: Int, threads: Int) -> Bool { weightBytes > Self.ownWeightBytes || tiles < 16 * threads }
 
     /// Floats of scratch memory that each thread needs.
-    var threadScratch: Int { components * max(ownStride + ownProductStride, sharedProductStride) }
+    package var threadScratch: Int { components * max(ownStride + ownProductStride, sharedProductStride) }
 
     /// Floats of scratch memory that the threads need together.
-    var sharedScratch: Int { components * sharedStride }
+    package var sharedScratch: Int { components * sharedStride }
 }

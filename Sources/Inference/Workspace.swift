@@ -7,11 +7,11 @@ import Glibc
 ///
 /// `@unchecked Sendable`: it only owns the memory. Weights are not written after packing; who may touch a workspace is
 /// decided by the `Mutex` of the network that holds it.
-final class FloatMemory: @unchecked Sendable {
+package final class FloatMemory: @unchecked Sendable {
     /// The first float, at the start of a page.
-    let base: UnsafeMutablePointer<Float>
+    package let base: UnsafeMutablePointer<Float>
     /// How many floats there are.
-    let count: Int
+    package let count: Int
 
     private let mapping: UnsafeMutableRawPointer
     private let mappedBytes: Int
@@ -19,7 +19,7 @@ final class FloatMemory: @unchecked Sendable {
     private static let hugePage = 2 << 20
 
     /// Memory for `count` floats, all 0; the system provides it when it is first touched.
-    init(zeroed count: Int) {
+    package init(zeroed count: Int) {
         self.count = count
         let bytes = max(count, 1) * MemoryLayout<Float>.stride
         let isHuge = bytes >= Self.hugePage

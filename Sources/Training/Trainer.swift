@@ -6,9 +6,9 @@ internal import Preview
 /// Trains a network, and keeps what came of it in a folder: `checkpoint.safetensors`, the model file of the stage,
 /// `curves.csv` and `curves.png`.
 ///
-/// The same plan, batches and beginning give the same bytes, however often the training was stopped and resumed.
+/// The same settings, batches and beginning give the same bytes, however often the training was stopped and resumed.
 public final class Trainer {
-    private let plan: TrainingPlan
+    private let settings: TrainingSettings
     private let network: TrainableNetwork
     private let output: URL
     private let team: ThreadTeam
@@ -33,21 +33,21 @@ public final class Trainer {
     ///   - validator: judges the network from time to time; nil leaves that out.
     ///   - batches: the batch of each step, counted from 0; a function of the step alone.
     public init(
-        _ plan: TrainingPlan, network: TrainableNetwork, output: URL, team: ThreadTeam, validator: Validator? = nil,
+        _ settings: TrainingSettings, network: TrainableNetwork, output: URL, team: ThreadTeam, validator: Validator? = nil,
         batches: @escaping (_ step: Int) -> Batch
     ) {
-        self.plan = plan
+        self.settings = settings
         self.network = network
         self.output = output
         self.team = team
         self.validator = validator
         self.batches = batches
-        optimiser = Optimiser(plan.method, weightDecay: plan.weightDecay, layout: network.layout)
-        smoothed = plan.average.map { _ in
+        optimiser = Optimiser(settings.method, weightDecay: settings.weightDecay, layout: network.layout)
+        smoothed = settings.average.map { _ in
             WeightAverage(parameters: network.parameters, averages: network.averages)
         }
-        curves = Curves(classes: plan.classNames, cases: validator?.names ?? [])
-        recent = RecentBatches(limit: plan.rowEvery)
+        curves = Curves(classes: settings.classNames, cases: validator?.names ?? [])
+        recent = RecentBatches(limit: settings.rowEvery)
     }
 
     /// Whether an output folder holds a checkpoint.
@@ -66,7 +66,7 @@ public final class Trainer {
     /// - Throws: ``TrainerError/badCheckpoint(reason:)``, ``TrainerError/otherOptions(_:)``.
     public func resume() throws(TrainerError) {
         let checkpoint = try Checkpoint(reading: output.appending(path: Self.checkpointName))
-        let differences = checkpoint.differences(from: plan.options)
+        let differences = checkpoint.differences(from: settings.options)
         guard differences.isEmpty else { throw .otherOptions(differences) }
         guard checkpoint.parameters.count == network.layout.parameterCount,
             checkpoint.averages.count == network.layout.averageCount,
@@ -98,20 +98,20 @@ public final class Trainer {
         let start = clock.now
         var saved = clock.now
         func seconds() -> Double { (clock.now - start) / .seconds(1) }
-        func isOutOfTime() -> Bool { plan.minutes.map { seconds() >= $0 * 60 } ?? false }
+        func isOutOfTime() -> Bool { settings.minutes.map { seconds() >= $0 * 60 } ?? false }
         var end = TrainingEnd.finished
-        while step < plan.schedule.steps {
+        while step < settings.schedule.steps {
             if shouldStop() { end = .stopped } else if isOutOfTime() { end = .outOfTime }
             if end != .finished { break }
             try makeStep(clock)
-            let isLast = step == plan.schedule.steps
+            let isLast = step == settings.schedule.steps
             let scores =
-                isLast || step % plan.validateEvery == 0
+                isLast || step % settings.validateEvery == 0
                 ? try validate(clock) { !shouldStop() && !isOutOfTime() } : nil
             if let scores { lastScores = scores }
-            if isLast || scores != nil || step % plan.rowEvery == 0 { try addRow(scores, seconds: seconds()) }
+            if isLast || scores != nil || step % settings.rowEvery == 0 { try addRow(scores, seconds: seconds()) }
             report(progress(isNewValidation: scores != nil, secondsRun: seconds()))
-            if !isLast, clock.now - saved >= .seconds(plan.checkpointMinutes * 60) {
+            if !isLast, clock.now - saved >= .seconds(settings.checkpointMinutes * 60) {
                 try save()
                 saved = clock.now
             }
@@ -123,12 +123,12 @@ public final class Trainer {
     private func makeStep(_ clock: ContinuousClock) throws(TrainerError) {
         let start = clock.now
         let batch = batches(step)
-        let result = network.learn(from: batch, loss: plan.loss)
+        let result = network.learn(from: batch, loss: settings.loss)
         guard result.loss.isFinite else { throw .diverged(step: step + 1, what: "the loss") }
         optimiser.update(
-            &network.parameters, gradients: network.gradients, rate: plan.schedule.rate(at: step), step: step,
+            &network.parameters, gradients: network.gradients, rate: settings.schedule.rate(at: step), step: step,
             team: team)
-        if let decay = plan.average { smoothed?.add(network, decay: decay, step: step, team: team) }
+        if let decay = settings.average { smoothed?.add(network, decay: decay, step: step, team: team) }
         step += 1
         recent.add(result, samples: batch.count, seconds: (clock.now - start) / .seconds(1))
     }
@@ -152,25 +152,25 @@ public final class Trainer {
 // What is told and kept.
 extension Trainer {
     private func progress(isNewValidation: Bool, secondsRun: Double) -> TrainingProgress {
-        let (steps, perStep) = (plan.schedule.steps, recent.secondsPerStep)
-        let validations = (steps - 1) / plan.validateEvery - (step - 1) / plan.validateEvery + 1
+        let (steps, perStep) = (settings.schedule.steps, recent.secondsPerStep)
+        let validations = (steps - 1) / settings.validateEvery - (step - 1) / settings.validateEvery + 1
         var left = Double(steps - step) * perStep
         if validator != nil, step < steps { left += Double(validations) * validationSeconds }
-        if let minutes = plan.minutes { left = min(left, max(0, minutes * 60 - secondsRun)) }
+        if let minutes = settings.minutes { left = min(left, max(0, minutes * 60 - secondsRun)) }
         return TrainingProgress(
-            step: step, steps: steps, epoch: (step - 1) / plan.schedule.stepsPerEpoch,
-            rate: plan.schedule.rate(at: step - 1), loss: recent.loss, dice: recentDice, validation: lastScores,
+            step: step, steps: steps, epoch: (step - 1) / settings.schedule.stepsPerEpoch,
+            rate: settings.schedule.rate(at: step - 1), loss: recent.loss, dice: recentDice, validation: lastScores,
             isNewValidation: isNewValidation, samplesPerSecond: recent.samplesPerSecond, secondsLeft: left)
     }
 
     private var recentDice: [ClassDice] {
-        plan.classNames.enumerated().map { ClassDice(name: $1, value: recent.dice(of: $0 + 1)) }
+        settings.classNames.enumerated().map { ClassDice(name: $1, value: recent.dice(of: $0 + 1)) }
     }
 
     private func addRow(_ scores: ValidationScores?, seconds: Double) throws(TrainerError) {
         var row: [String: Double?] = [
-            "step": Double(step), "epoch": Double(step) / Double(plan.schedule.stepsPerEpoch),
-            "samples": Double(step * recent.samplesPerBatch), "learning_rate": plan.schedule.rate(at: step - 1),
+            "step": Double(step), "epoch": Double(step) / Double(settings.schedule.stepsPerEpoch),
+            "samples": Double(step * recent.samplesPerBatch), "learning_rate": settings.schedule.rate(at: step - 1),
             "loss": recent.loss, "samples_per_s": recent.samplesPerSecond, "seconds": earlierSeconds + seconds,
         ]
         for item in recentDice { row["dice_\(item.name)"] = item.value }
@@ -193,18 +193,18 @@ extension Trainer {
         }
         try Checkpoint(
             step: step, parameters: network.parameters, averages: network.averages, memory: optimiser.memory,
-            smoothed: smoothed, options: plan.options
+            smoothed: smoothed, options: settings.options
         ).write(to: output.appending(path: Self.checkpointName))
         try writeModel()
         try writing("curves.csv") { try Data(curves.csv.utf8).write(to: $0, options: .atomic) }
-        let picture = CurvePlot.picture(of: curves, classes: plan.classNames)
+        let picture = CurvePlot.picture(of: curves, classes: settings.classNames)
         try writing("curves.png") { try picture.writePNG(to: $0) }
     }
 
     private func writeModel() throws(TrainerError) {
-        let name = "\(plan.metadata.stage.rawValue).safetensors"
+        let name = "\(settings.metadata.stage.rawValue).safetensors"
         let url = output.appending(path: name)
-        let file = Safetensors(metadata: plan.metadata.dictionary, tensors: modelTensors)
+        let file = Safetensors(metadata: settings.metadata.dictionary, tensors: modelTensors)
         do throws(ModelError) {
             // Hours of work are not lost to a number that half precision cannot hold.
             do throws(ModelError) { try file.write(to: url, as: .float16) } catch .outOfRange {

@@ -5,9 +5,11 @@ import Inference
 /// `hepar bench`: times parts of Hepar on this machine.
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Time the network, the pipeline, the scores or single kernels.",
+        abstract: "Time the network, a step of training, the pipeline, the scores or single kernels.",
         discussion: "Prints one JSON object a line: the least disturbed run and the median, in milliseconds.",
-        subcommands: [BenchNetwork.self, BenchPipeline.self, BenchMetrics.self, BenchKernels.self])
+        subcommands: [
+            BenchNetwork.self, BenchTraining.self, BenchPipeline.self, BenchMetrics.self, BenchKernels.self,
+        ])
 }
 
 /// One case of a benchmark, as it is printed.
@@ -84,19 +86,19 @@ struct Benchmark {
         let line = BenchmarkLine(
             name: name, runs: sorted.count, minMs: rounded(sorted[0]), medianMs: rounded(sorted[sorted.count / 2]),
             gflops: flops.map(rate), gigabytes: bytes.map(rate), threads: threads,
-            instructions: instructions.rawValue, peakMiB: peakMemoryMiB().map(rounded))
+            instructions: instructions.rawValue, peakMiB: peakMemoryBytes().map { rounded(Double($0) / 1_048_576) })
         print(line.json)
         // A reader behind a pipe sees each line as it comes.
         fflush(nil)
     }
 }
 
-/// The most memory that this process has held so far (Linux's VmHWM), in MiB.
-private func peakMemoryMiB() -> Double? {
+/// The most memory that this process has held so far (Linux's VmHWM), in bytes.
+func peakMemoryBytes() -> Int? {
     guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
-        let match = status.firstMatch(of: /VmHWM:\s+(\d+) kB/), let kilobytes = Double(match.1)
+        let match = status.firstMatch(of: /VmHWM:\s+(\d+) kB/), let kilobytes = Int(match.1)
     else { return nil }
-    return kilobytes / 1024
+    return kilobytes * 1024
 }
 
 /// Options of every benchmark.

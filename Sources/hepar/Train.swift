@@ -62,16 +62,16 @@ struct Train: ParsableCommand {
             folder: URL(filePath: data), options: dataOptions, slices: network.architecture.slices, team: team,
             report: log.say)
         let source = BatchSource(training, options: sampling, seed: recipe.seed)
-        var plan = plan(
+        var settings = settings(
             training, loss: loss, samplesPerEpoch: source.samplesPerEpoch, width: network.architecture.width)
-        plan.minutes = minutes
-        if let every = validation.every { plan.validateEvery = every }
+        settings.minutes = minutes
+        if let every = validation.every { settings.validateEvery = every }
         let validator =
             training.validationCases.isEmpty
             ? nil
             : try Validator(
-                training.validationCases, metadata: plan.metadata, every: validation.slices, team: team)
-        let trainer = Trainer(plan, network: network, output: folder, team: team, validator: validator) {
+                training.validationCases, metadata: settings.metadata, every: validation.slices, team: team)
+        let trainer = Trainer(settings, network: network, output: folder, team: team, validator: validator) {
             source.batch($0, team: team)
         }
         if goesOn {
@@ -80,12 +80,12 @@ struct Train: ParsableCommand {
         }
         log.say(
             """
-            \(training.cases.count) cases, \(source.samplesPerEpoch) slices; \(plan.schedule.steps) steps of \
-            \(sampling.batch) samples, \(plan.schedule.stepsPerEpoch) an epoch.
+            \(training.cases.count) cases, \(source.samplesPerEpoch) slices; \(settings.schedule.steps) steps of \
+            \(sampling.batch) samples, \(settings.schedule.stepsPerEpoch) an epoch.
             """)
         let end = try trainer.run(shouldStop: { stop.hasArrived }, report: log.show)
         log.finish()
-        print(sentence(for: end, steps: trainer.stepsMade, of: plan.schedule.steps))
+        print(sentence(for: end, steps: trainer.stepsMade, of: settings.schedule.steps))
         if !training.skipped.isEmpty {
             print("Cases skipped: \(training.skipped.count).")
             for item in training.skipped { print("  \(item.name): \(item.reason)") }
@@ -101,7 +101,7 @@ struct Train: ParsableCommand {
         return try TrainableNetwork(tensors: tensors ?? architecture.initialTensors(seed: recipe.seed), team: team)
     }
 
-    private func plan(_ training: TrainingData, loss: Loss, samplesPerEpoch: Int, width: Int) -> TrainingPlan {
+    private func settings(_ training: TrainingData, loss: Loss, samplesPerEpoch: Int, width: Int) -> TrainingSettings {
         let options = training.options
         let phantoms = training.cases.count { $0.kind == .phantom }
         let metadata = ModelMetadata(
@@ -115,7 +115,7 @@ struct Train: ParsableCommand {
         facts.merge(dataChoice.facts(options)) { $1 }
         facts.merge(samples.facts) { $1 }
         facts["the cases of --data"] = training.cases.map(\.name).joined(separator: " ")
-        return TrainingPlan(
+        return TrainingSettings(
             metadata: metadata, loss: loss, method: recipe.optimizer,
             weightDecay: recipe.weightDecay, schedule: schedule, average: recipe.average, options: facts)
     }

@@ -30,24 +30,24 @@ import Testing
         return batch
     }
 
-    private static func plan(
+    private static func settings(
         steps: Int, method: Optimiser.Method = .sgd, average: Double? = nil,
         options: [String: String] = ["--lr": "0.01"]
-    ) -> TrainingPlan {
+    ) -> TrainingSettings {
         let metadata = ModelMetadata(
             stage: .liver, window: -200...200, spacing: SIMD3(1, 1, 2.5), licence: "none", trainedOn: "noise")
-        var plan = TrainingPlan(
+        var settings = TrainingSettings(
             metadata: metadata, loss: Loss(classWeights: [0.2, 1.2]), method: method,
             schedule: Schedule(.paper, peak: 0.01, stepsPerEpoch: 3, steps: steps), average: average, options: options)
-        plan.rowEvery = 2
-        return plan
+        settings.rowEvery = 2
+        return settings
     }
 
     private static func trainer(
-        _ plan: TrainingPlan, in folder: URL, batches: @escaping (Int) -> Batch = batch
+        _ settings: TrainingSettings, in folder: URL, batches: @escaping (Int) -> Batch = batch
     ) throws -> Trainer {
         let network = try TrainableNetwork(tensors: architecture.initialTensors(seed: 9), team: team)
-        return Trainer(plan, network: network, output: folder, team: team, batches: batches)
+        return Trainer(settings, network: network, output: folder, team: team, batches: batches)
     }
 
     private static func bytes(_ folder: URL, _ name: String) throws -> Data {
@@ -58,13 +58,13 @@ import Testing
     func resumingGivesTheSameBytes(method: Optimiser.Method, average: Double?) throws {
         try withTemporaryFolder { once in
             try withTemporaryFolder { twice in
-                let plan = Self.plan(steps: 4, method: method, average: average)
-                #expect(try Self.trainer(plan, in: once).run(shouldStop: { false }, report: { _ in }) == .finished)
+                let settings = Self.settings(steps: 4, method: method, average: average)
+                #expect(try Self.trainer(settings, in: once).run(shouldStop: { false }, report: { _ in }) == .finished)
 
-                let first = try Self.trainer(plan, in: twice)
+                let first = try Self.trainer(settings, in: twice)
                 #expect(try first.run(shouldStop: { first.stepsMade == 2 }, report: { _ in }) == .stopped)
                 #expect(try Self.bytes(once, "checkpoint.safetensors") != Self.bytes(twice, "checkpoint.safetensors"))
-                let second = try Self.trainer(plan, in: twice)
+                let second = try Self.trainer(settings, in: twice)
                 try second.resume()
                 #expect(second.stepsMade == 2)
                 #expect(try second.run(shouldStop: { false }, report: { _ in }) == .finished)
@@ -77,17 +77,17 @@ import Testing
 
     @Test func leavesModelAndCurves() throws {
         try withTemporaryFolder { folder in
-            var plan = Self.plan(steps: 5)
-            plan.minutes = 60
+            var settings = Self.settings(steps: 5)
+            settings.minutes = 60
             var told: [TrainingProgress] = []
-            _ = try Self.trainer(plan, in: folder).run(shouldStop: { false }, report: { told.append($0) })
+            _ = try Self.trainer(settings, in: folder).run(shouldStop: { false }, report: { told.append($0) })
             #expect(told.map(\.step) == [1, 2, 3, 4, 5])
             #expect(told.map(\.epoch) == [0, 0, 0, 1, 1])
             #expect(told.last?.secondsLeft == 0)
             #expect(told.allSatisfy { $0.loss > 0 && $0.samplesPerSecond > 0 && $0.dice.map(\.name) == ["liver"] })
 
             let model = try ModelFile(reading: folder.appending(path: "liver.safetensors"))
-            #expect(model.metadata == plan.metadata)
+            #expect(model.metadata == settings.metadata)
             #expect(model.architecture == Self.architecture)
             let csv = String(decoding: try Self.bytes(folder, "curves.csv"), as: UTF8.self).split(separator: "\n")
             #expect(csv[0] == "step,epoch,samples,learning_rate,loss,dice_liver,samples_per_s,seconds")
@@ -100,9 +100,9 @@ import Testing
     @Test func learnsWhatIsEasy() throws {
         try withTemporaryFolder { folder in
             var told: [TrainingProgress] = []
-            var plan = Self.plan(steps: 60, method: .adamW)
-            plan.schedule = Schedule(.cosine, peak: 0.05, stepsPerEpoch: 60, steps: 60)
-            _ = try Self.trainer(plan, in: folder).run(shouldStop: { false }, report: { told.append($0) })
+            var settings = Self.settings(steps: 60, method: .adamW)
+            settings.schedule = Schedule(.cosine, peak: 0.05, stepsPerEpoch: 60, steps: 60)
+            _ = try Self.trainer(settings, in: folder).run(shouldStop: { false }, report: { told.append($0) })
             let (first, last) = (try #require(told.first), try #require(told.last))
             #expect(last.loss < 0.5 * first.loss)
             #expect(try #require(last.dice[0].value) > 0.8)
@@ -111,17 +111,17 @@ import Testing
 
     @Test func otherOptionsAreNamed() throws {
         try withTemporaryFolder { folder in
-            let plan = Self.plan(steps: 1, options: ["--lr": "0.01", "--crop": "32"])
-            _ = try Self.trainer(plan, in: folder).run(shouldStop: { false }, report: { _ in })
+            let settings = Self.settings(steps: 1, options: ["--lr": "0.01", "--crop": "32"])
+            _ = try Self.trainer(settings, in: folder).run(shouldStop: { false }, report: { _ in })
             #expect(Trainer.hasCheckpoint(in: folder))
-            let other = try Self.trainer(Self.plan(steps: 1, options: ["--lr": "0.1", "--noise": "5"]), in: folder)
+            let other = try Self.trainer(Self.settings(steps: 1, options: ["--lr": "0.1", "--noise": "5"]), in: folder)
             let differences = [
                 "--crop was 32 and is now not given", "--lr was 0.01 and is now 0.1",
                 "--noise was not given and is now 5",
             ]
             #expect(throws: TrainerError.otherOptions(differences)) { try other.resume() }
-            // A plan that hides its difference is caught by what the optimiser remembers.
-            var adam = plan
+            // A settings that hides its difference is caught by what the optimiser remembers.
+            var adam = settings
             adam.method = .adamW
             #expect(throws: TrainerError.self) { try Self.trainer(adam, in: folder).resume() }
         }
@@ -129,9 +129,9 @@ import Testing
 
     @Test func stopsWhenTimeIsOver() throws {
         try withTemporaryFolder { folder in
-            var plan = Self.plan(steps: 1_000_000)
-            plan.minutes = 0.05 / 60
-            let trainer = try Self.trainer(plan, in: folder)
+            var settings = Self.settings(steps: 1_000_000)
+            settings.minutes = 0.05 / 60
+            let trainer = try Self.trainer(settings, in: folder)
             #expect(try trainer.run(shouldStop: { false }, report: { _ in }) == .outOfTime)
             #expect(try Checkpoint(reading: folder.appending(path: "checkpoint.safetensors")).step == trainer.stepsMade)
         }
@@ -139,11 +139,11 @@ import Testing
 
     @Test func aLossThatIsNotFiniteKeepsTheLastCheckpoint() throws {
         try withTemporaryFolder { folder in
-            let plan = Self.plan(steps: 9)
-            let good = try Self.trainer(plan, in: folder)
+            let settings = Self.settings(steps: 9)
+            let good = try Self.trainer(settings, in: folder)
             _ = try good.run(shouldStop: { good.stepsMade == 2 }, report: { _ in })
             let before = try Self.bytes(folder, "checkpoint.safetensors")
-            let bad = try Self.trainer(plan, in: folder) { step in
+            let bad = try Self.trainer(settings, in: folder) { step in
                 var batch = Self.batch(step)
                 if step == 3 { batch.images[17] = .nan }
                 return batch
@@ -161,9 +161,9 @@ import Testing
             let url = folder.appending(path: "checkpoint.safetensors")
             #expect(!Trainer.hasCheckpoint(in: folder))
             try Safetensors(tensors: Self.architecture.initialTensors(seed: 1)).write(to: url)
-            #expect(throws: TrainerError.self) { try Self.trainer(Self.plan(steps: 1), in: folder).resume() }
+            #expect(throws: TrainerError.self) { try Self.trainer(Self.settings(steps: 1), in: folder).resume() }
             try Data("x".utf8).write(to: url)
-            #expect(throws: TrainerError.self) { try Self.trainer(Self.plan(steps: 1), in: folder).resume() }
+            #expect(throws: TrainerError.self) { try Self.trainer(Self.settings(steps: 1), in: folder).resume() }
         }
     }
 }

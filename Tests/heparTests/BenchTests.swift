@@ -28,7 +28,26 @@ import Testing
         #expect(abs(rate * least / 46.448_640 - 1) < 0.01)
     }
 
+    @Test func trainingPrintsOneLine() throws {
+        let outcome = try HeparProcess.run(
+            "bench", "training", "--width", "8", "--crop", "32", "--batch", "2", "--runs", "3", "--threads", "2")
+        #expect(outcome.status == 0, "\(outcome.error)")
+        let found = try lines(outcome)
+        #expect(found.count == 1)
+        let line = try #require(found.first)
+        #expect(line["bench"] as? String == "training")
+        #expect(["width", "crop", "batch", "threads", "runs"].map { line[$0] as? Int } == [8, 32, 2, 2, 3])
+        let least = try #require(line["min_ms"] as? Double)
+        let median = try #require(line["median_ms"] as? Double)
+        #expect(least > 0 && median >= least)
+        let rate = try #require(line["samples_per_s"] as? Double)
+        #expect(abs(rate * median / 2000 - 1) < 1e-6)
+        // Weights, gradients and velocity of 434 000 parameters.
+        #expect(try #require(line["peak_rss_bytes"] as? Int) > 3 * 4 * 434_000)
+    }
+
     @Test(arguments: [
+        ["training", "--crop", "100"], ["training", "--batch", "0"], ["training", "--width", "0"],
         ["network", "--size", "100x16"], ["network", "--size", "64"], ["network", "--width", "0"],
         ["network", "--runs", "0"], ["network", "--threads", "0"], ["metrics", "only-one.nii"],
         ["pipeline", "missing.nii", "--width", "8"],

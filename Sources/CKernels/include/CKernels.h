@@ -14,3 +14,4 @@ static inline void ck_pause(void) {
 
 #include "ck_convolution.h"
 #include "ck_peak.h"
+#include "ck_training.h"
