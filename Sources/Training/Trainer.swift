@@ -1,6 +1,6 @@
 public import Compute
 public import Foundation
-public import Inference
+internal import Inference
 internal import Preview
 
 /// Trains a network, and keeps what came of it in a folder: `checkpoint.safetensors`, the model file of the stage,

@@ -120,7 +120,7 @@ import Testing
                 "--noise was not given and is now 5",
             ]
             #expect(throws: TrainerError.otherOptions(differences)) { try other.resume() }
-            // A settings that hides its difference is caught by what the optimiser remembers.
+            // Settings that hide their difference are caught by what the optimiser remembers.
             var adam = settings
             adam.method = .adamW
             #expect(throws: TrainerError.self) { try Self.trainer(adam, in: folder).resume() }
