@@ -10,8 +10,8 @@ public struct DataOptions: Equatable, Sendable {
     /// Distance between voxel centres along x, y and z in mm that cases are resampled to; nil keeps each case's own.
     /// Single slices are resampled along x and y alone.
     public var spacing: SIMD3<Double>?
-    /// Names of the cases that are never trained on. Single slices of the same patients are left out too: those whose
-    /// number in the side-car is the number that ends such a name.
+    /// Names of the cases that are never trained on. Single slices of the same patients are left out too: those that look
+    /// like one of their slices, and all that have such a slice's number in the side-car, or the number that ends a name.
     public var validation: [String]
     /// Names of the cases whose slices are not neighbours: each is stacked with itself. A case with a side-car
     /// `NAME.json` is one of them without being named.

@@ -11,7 +11,8 @@ public struct SamplingOptions: Equatable, Sendable {
     public var scale: ClosedRange<Double>?
     /// The most degrees that a sample is turned in its plane, either way.
     public var rotation: Double
-    /// The most HU that are added or taken off. With it goes a change of contrast by a tenth of a percent for each HU.
+    /// The most HU that are added or taken off. With it goes a change of contrast by up to a
+    /// quarter of a percent for each HU.
     /// Values that a case's file clipped stay where they are, as scanners' values far outside a window do.
     public var shift: Double
     /// The largest standard deviation of added noise in HU; each sample draws its own between 0 and this. Half of the
@@ -87,5 +88,15 @@ public struct SamplingOptions: Equatable, Sendable {
             shares.allSatisfy { (0...1).contains($0) } && shares[0] + shares[1] <= 1,
             "share of phantoms and of single slices", "\(shares[0]) and \(shares[1])",
             "between 0 and 1 each, and no more than 1 together")
+    }
+
+    /// Whether `check` finds nothing wrong.
+    var isSound: Bool {
+        do throws(TrainingError) {
+            try check()
+            return true
+        } catch {
+            return false
+        }
     }
 }

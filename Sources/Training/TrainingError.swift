@@ -4,7 +4,7 @@ public enum TrainingError: Error, Equatable, Sendable {
     case folderUnreadable(reason: String)
     /// No case of the data folder can be learnt from; `skipped` were found and skipped.
     case nothingToLearn(skipped: Int)
-    /// An option names a case that the data folder does not have.
+    /// An option, told in words, names a case that the data folder does not have.
     case unknownCase(name: String, option: String)
     /// An option's value cannot be used; `accepted` says what can.
     case badOption(name: String, found: String, accepted: String)
@@ -23,8 +23,8 @@ extension TrainingError: CustomStringConvertible {
             """
         case .unknownCase(let name, let option):
             """
-            The case \(String(reflecting: name)) of \(option) is not in the data folder. Give the part of a file's \
-            name before _ct.nii.gz.
+            The case \(String(reflecting: name)) (\(option)) is not in the data folder. Give the part of a file's name \
+            before _ct.nii.gz.
             """
         case .badOption(let name, let found, let accepted):
             "The \(name) is \(found). It must be \(accepted)."
