@@ -1,5 +1,5 @@
-import Foundation
-import Inference
+internal import Foundation
+internal import Inference
 
 /// A training between two steps: all that the next step depends on. Batches are a function of their step, so there is
 /// no random state to keep.

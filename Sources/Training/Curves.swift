@@ -1,4 +1,4 @@
-import Foundation
+internal import Foundation
 
 /// The numbers of a training over its steps: a table that is kept as CSV, and drawn.
 struct Curves: Equatable {

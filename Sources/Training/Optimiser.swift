@@ -1,5 +1,5 @@
 public import Compute
-import Glibc
+internal import Glibc
 
 /// Changes a network's parameters by their gradients.
 ///

@@ -1,4 +1,4 @@
-import Glibc
+internal import Glibc
 
 /// The learning rate of each step: a function of the step alone, so that a resumed training needs no memory of it.
 public struct Schedule: Equatable, Sendable {
