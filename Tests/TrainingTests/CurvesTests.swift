@@ -41,7 +41,7 @@ import Testing
             Array(picture.rgb[(y * picture.width + x) * 3..<(y * picture.width + x) * 3 + 3])
         }
         #expect(colour(70 + 350, 30) == [40, 40, 40])
-        #expect(colour(70 + 699, 30 + 115) == [40, 40, 40])
+        #expect(colour(70 + 699, 30 + 114) == [40, 40, 40])
         #expect(colour(70 + 350, 30 + 60) == [225, 225, 225])
         // Validation's only value, 0.25 at step 20, is a dot.
         #expect(colour(70 + 699, 310 + 229 - 57) == [30, 140, 60])
