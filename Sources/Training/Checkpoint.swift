@@ -22,7 +22,7 @@ struct Checkpoint: Equatable {
     private static let optionPrefix = "option."
 
     /// Writes the file: a reader sees the old one or the new one, whole.
-    func write(to url: URL) throws(TrainerError) {
+    func write(to url: URL) throws(TrainingError) {
         var arrays = ["parameters": parameters, "averages": averages]
         for (name, values) in memory { arrays[Self.memoryPrefix + name] = values }
         if let smoothed {
@@ -54,8 +54,8 @@ struct Checkpoint: Equatable {
 
     /// Reads the file.
     ///
-    /// - Throws: ``TrainerError/badCheckpoint(reason:)``.
-    init(reading url: URL) throws(TrainerError) {
+    /// - Throws: ``TrainingError/badCheckpoint(reason:)``.
+    init(reading url: URL) throws(TrainingError) {
         let file: Safetensors
         do throws(ModelError) { file = try Safetensors(reading: url) } catch {
             throw .badCheckpoint(reason: "\(error)")

@@ -30,8 +30,8 @@ extension Architecture {
 
     /// The tensors of a model that a training may begin with.
     ///
-    /// - Throws: ``TrainerError/otherNetwork(found:wanted:)`` if the model is a network of another size.
-    public func tensors(from model: ModelFile) throws(TrainerError) -> [String: Tensor] {
+    /// - Throws: ``TrainingError/otherNetwork(found:wanted:)`` if the model is a network of another size.
+    public func tensors(from model: ModelFile) throws(TrainingError) -> [String: Tensor] {
         guard model.architecture == self else { throw .otherNetwork(found: model.architecture, wanted: self) }
         return model.tensors
     }

@@ -33,7 +33,8 @@ public final class Trainer {
     ///   - validator: judges the network from time to time; nil leaves that out.
     ///   - batches: the batch of each step, counted from 0; a function of the step alone.
     public init(
-        _ settings: TrainingSettings, network: TrainableNetwork, output: URL, team: ThreadTeam, validator: Validator? = nil,
+        _ settings: TrainingSettings, network: TrainableNetwork, output: URL, team: ThreadTeam,
+        validator: Validator? = nil,
         batches: @escaping (_ step: Int) -> Batch
     ) {
         self.settings = settings
@@ -63,8 +64,8 @@ public final class Trainer {
 
     /// Goes on from the output folder's checkpoint.
     ///
-    /// - Throws: ``TrainerError/badCheckpoint(reason:)``, ``TrainerError/otherOptions(_:)``.
-    public func resume() throws(TrainerError) {
+    /// - Throws: ``TrainingError/badCheckpoint(reason:)``, ``TrainingError/otherOptions(_:)``.
+    public func resume() throws(TrainingError) {
         let checkpoint = try Checkpoint(reading: output.appending(path: Self.checkpointName))
         let differences = checkpoint.differences(from: settings.options)
         guard differences.isEmpty else { throw .otherOptions(differences) }
@@ -90,10 +91,10 @@ public final class Trainer {
     /// - Parameters:
     ///   - shouldStop: asked between steps and between the slices of a validation.
     ///   - report: called after each step.
-    /// - Throws: ``TrainerError/diverged(step:what:)``, ``TrainerError/unwritable(file:reason:)``.
+    /// - Throws: ``TrainingError/diverged(step:what:)``, ``TrainingError/unwritable(file:reason:)``.
     public func run(
         shouldStop: () -> Bool, report: (TrainingProgress) -> Void
-    ) throws(TrainerError) -> TrainingEnd {
+    ) throws(TrainingError) -> TrainingEnd {
         let clock = ContinuousClock()
         let start = clock.now
         var saved = clock.now
@@ -120,7 +121,7 @@ public final class Trainer {
         return end
     }
 
-    private func makeStep(_ clock: ContinuousClock) throws(TrainerError) {
+    private func makeStep(_ clock: ContinuousClock) throws(TrainingError) {
         let start = clock.now
         let batch = batches(step)
         let result = network.learn(from: batch, loss: settings.loss)
@@ -139,7 +140,7 @@ public final class Trainer {
         return network.layout.tensors(parameters: smoothed.parameters, averages: smoothed.averages)
     }
 
-    private func validate(_ clock: ContinuousClock, goOn: () -> Bool) throws(TrainerError) -> ValidationScores? {
+    private func validate(_ clock: ContinuousClock, goOn: () -> Bool) throws(TrainingError) -> ValidationScores? {
         guard let validator else { return nil }
         let start = clock.now
         defer { validationSeconds = (clock.now - start) / .seconds(1) }
@@ -167,7 +168,7 @@ extension Trainer {
         settings.classNames.enumerated().map { ClassDice(name: $1, value: recent.dice(of: $0 + 1)) }
     }
 
-    private func addRow(_ scores: ValidationScores?, seconds: Double) throws(TrainerError) {
+    private func addRow(_ scores: ValidationScores?, seconds: Double) throws(TrainingError) {
         var row: [String: Double?] = [
             "step": Double(step), "epoch": Double(step) / Double(settings.schedule.stepsPerEpoch),
             "samples": Double(step * recent.samplesPerBatch), "learning_rate": settings.schedule.rate(at: step - 1),
@@ -187,7 +188,7 @@ extension Trainer {
     }
 
     /// Writes checkpoint, model and curves; a network that is not finite leaves the last ones in place.
-    private func save() throws(TrainerError) {
+    private func save() throws(TrainingError) {
         guard network.parameters.allSatisfy(\.isFinite), network.averages.allSatisfy(\.isFinite) else {
             throw .diverged(step: step, what: "a number of the network")
         }
@@ -201,7 +202,7 @@ extension Trainer {
         try writing("curves.png") { try picture.writePNG(to: $0) }
     }
 
-    private func writeModel() throws(TrainerError) {
+    private func writeModel() throws(TrainingError) {
         let name = "\(settings.metadata.stage.rawValue).safetensors"
         let url = output.appending(path: name)
         let file = Safetensors(metadata: settings.metadata.dictionary, tensors: modelTensors)
@@ -215,7 +216,7 @@ extension Trainer {
         }
     }
 
-    private func writing(_ name: String, _ body: (URL) throws -> Void) throws(TrainerError) {
+    private func writing(_ name: String, _ body: (URL) throws -> Void) throws(TrainingError) {
         do { try body(output.appending(path: name)) } catch {
             throw .unwritable(file: name, reason: error.localizedDescription)
         }

@@ -56,10 +56,10 @@ public final class Validator {
     /// - Parameters:
     ///   - metadata: stage, window and spacing of the model.
     ///   - every: runs every `every`-th slice only, at least 1.
-    /// - Throws: ``TrainerError/badValidationCase(name:reason:)``.
+    /// - Throws: ``TrainingError/badValidationCase(name:reason:)``.
     public init(
         _ cases: [ValidationCase], metadata: ModelMetadata, every: Int = 1, team: ThreadTeam
-    ) throws(TrainerError) {
+    ) throws(TrainingError) {
         precondition(every >= 1)
         stage = metadata.stage
         window = metadata.window

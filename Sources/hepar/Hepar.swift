@@ -42,8 +42,8 @@ struct HeparCommand: AsyncParsableCommand {
     private static func isUsersFault(_ error: any Error) -> Bool {
         switch error {
         case let error as VolumeError: error.isUsersFault
-        case let error as TrainerError: error.isUsersFault
-        case is ModelError, is PhantomError, is TrainingError, is ConfigError, is UserError: true
+        case let error as TrainingError: error.isUsersFault
+        case is ModelError, is PhantomError, is ConfigError, is UserError: true
         default: false
         }
     }

@@ -15,56 +15,34 @@ struct Train: ParsableCommand {
             those of Han (2017), arXiv:1704.07239; everything else is off unless asked for.
             """)
 
-    @Option(help: "What to train: \(ModelMetadata.Stage.allCases.map(\.rawValue).joined(separator: " or ")).")
-    var stage: ModelMetadata.Stage
-
-    @Option(help: "The folder of scans and masks.")
-    var data: String
-
-    @Option(help: "The folder for the results; it is made if it is missing.")
-    var output: String
-
-    @Flag(help: "Go on from the output folder's checkpoint; without one, begin.")
-    var resume = false
-
-    @Option(help: "Save and stop after this many minutes.")
-    var minutes: Double?
-
-    @Option(help: "Compute threads. They do not change the result.")
-    var threads = ProcessInfo.processInfo.activeProcessorCount
-
+    @OptionGroup(title: "What and where") var task: TrainTaskOptions
     @OptionGroup(title: "Network and steps") var recipe: TrainRecipeOptions
     @OptionGroup(title: "Data") var dataChoice: TrainDataOptions
     @OptionGroup(title: "Samples") var samples: TrainSampleOptions
     @OptionGroup(title: "Validation") var validation: TrainValidationOptions
 
-    mutating func validate() throws {
-        guard (1...256).contains(threads) else { throw ValidationError("--threads must be from 1 to 256.") }
-        guard minutes.map({ $0 > 0 }) ?? true else { throw ValidationError("--minutes must be above 0.") }
-    }
-
     func run() throws {
         let stop = StopSignal()
         let log = TrainingLog()
-        let folder = URL(filePath: output)
+        let folder = URL(filePath: task.output)
         do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
-            throw UserError("The output folder \(output) cannot be made: \(error.localizedDescription)")
+            throw UserError("The output folder \(task.output) cannot be made: \(error.localizedDescription)")
         }
         let goesOn = Trainer.hasCheckpoint(in: folder)
-        if goesOn, !resume { throw TrainerError.alreadyBegun(file: Trainer.checkpointName) }
-        let team = ThreadTeam(threads: threads)
-        let loss = try recipe.loss(stage)
-        let dataOptions = try dataChoice.options(stage: stage, validation: validation.names)
+        if goesOn, !task.resume { throw TrainingError.alreadyBegun(file: Trainer.checkpointName) }
+        let team = ThreadTeam(threads: task.threads)
+        let loss = try recipe.loss(task.stage)
+        let dataOptions = try dataChoice.options(stage: task.stage, validation: validation.names)
         let sampling = try samples.options(batch: recipe.batch)
         let network = try beginning(team)
 
         let training = try TrainingData(
-            folder: URL(filePath: data), options: dataOptions, slices: network.architecture.slices, team: team,
+            folder: URL(filePath: task.data), options: dataOptions, slices: network.architecture.slices, team: team,
             report: log.say)
         let source = BatchSource(training, options: sampling, seed: recipe.seed)
         var settings = settings(
             training, loss: loss, samplesPerEpoch: source.samplesPerEpoch, width: network.architecture.width)
-        settings.minutes = minutes
+        settings.minutes = task.minutes
         if let every = validation.every { settings.validateEvery = every }
         let validator =
             training.validationCases.isEmpty
@@ -96,7 +74,7 @@ struct Train: ParsableCommand {
     private func beginning(_ team: ThreadTeam) throws -> TrainableNetwork {
         let model = try recipe.initial.map { try ModelFile(reading: URL(filePath: $0)) }
         let architecture = Architecture(
-            width: recipe.width ?? model?.width ?? 64, slices: 5, classes: stage == .liver ? 2 : 3)
+            width: recipe.width ?? model?.width ?? 64, slices: 5, classes: task.stage == .liver ? 2 : 3)
         let tensors = try model.map { try architecture.tensors(from: $0) }
         return try TrainableNetwork(tensors: tensors ?? architecture.initialTensors(seed: recipe.seed), team: team)
     }
@@ -105,12 +83,12 @@ struct Train: ParsableCommand {
         let options = training.options
         let phantoms = training.cases.count { $0.kind == .phantom }
         let metadata = ModelMetadata(
-            stage: stage, window: options.window, spacing: options.spacing, licence: dataChoice.licence,
+            stage: task.stage, window: options.window, spacing: options.spacing, licence: dataChoice.licence,
             trainedOn: dataChoice.trainedOn
                 ?? "\(training.cases.count - phantoms) cases with reference masks, \(phantoms) phantoms")
         let schedule = recipe.schedule(samplesPerEpoch: samplesPerEpoch)
         // What decides about the result, under the names that the user gave it by.
-        var facts = ["--stage": stage.rawValue, "--width": "\(width)"]
+        var facts = ["--stage": task.stage.rawValue, "--width": "\(width)"]
         facts.merge(recipe.facts(schedule)) { $1 }
         facts.merge(dataChoice.facts(options)) { $1 }
         facts.merge(samples.facts) { $1 }
@@ -122,10 +100,36 @@ struct Train: ParsableCommand {
 
     private func sentence(for end: TrainingEnd, steps: Int, of all: Int) -> String {
         switch end {
-        case .finished: "Finished after \(steps) steps: \(output)/\(stage.rawValue).safetensors."
+        case .finished: "Finished after \(steps) steps: \(task.output)/\(task.stage.rawValue).safetensors."
         case .stopped: "Stopped and saved after \(steps) of \(all) steps; --resume goes on from here."
         case .outOfTime: "Time is over: saved after \(steps) of \(all) steps; --resume goes on from here."
         }
+    }
+}
+
+/// Options of `hepar train` without which there is none, and of how it runs.
+struct TrainTaskOptions: ParsableArguments {
+    @Option(help: "What to train: \(ModelMetadata.Stage.allCases.map(\.rawValue).joined(separator: " or ")).")
+    var stage: ModelMetadata.Stage
+
+    @Option(help: "The folder of scans and masks.")
+    var data: String
+
+    @Option(help: "The folder for the results; it is made if it is missing.")
+    var output: String
+
+    @Flag(help: "Go on from the output folder's checkpoint; without one, begin.")
+    var resume = false
+
+    @Option(help: "Save and stop after this many minutes.")
+    var minutes: Double?
+
+    @Option(help: "Compute threads. They do not change the result.")
+    var threads = ProcessInfo.processInfo.activeProcessorCount
+
+    func validate() throws {
+        guard (1...256).contains(threads) else { throw ValidationError("--threads must be from 1 to 256.") }
+        guard minutes.map({ $0 > 0 }) ?? true else { throw ValidationError("--minutes must be above 0.") }
     }
 }
 

@@ -41,7 +41,7 @@ struct TrainDataOptions: ParsableArguments {
     /// What is learnt from, checked.
     func options(stage: ModelMetadata.Stage, validation: [String]) throws -> DataOptions {
         let options = DataOptions(
-            stage: stage, window: try range(window, "--window"), spacing: try millimetres(stage),
+            stage: stage, window: try numberRange(window, "--window"), spacing: try millimetres(stage),
             validation: validation, singleSlices: separated(singleSlices), mergedLabels: separated(mergedLabels),
             phantoms: phantoms)
         try options.check()
@@ -54,7 +54,7 @@ struct TrainDataOptions: ParsableArguments {
         guard stage == .liver else {
             throw UserError("--spacing is \(text). Stage lesion works at each scan's own resolution: leave it out.")
         }
-        guard let steps = list(text, count: 3) else {
+        guard let steps = numberList(text, count: 3) else {
             throw UserError("--spacing is \(text). Give native, or three numbers with commas, such as 1,1,2.5.")
         }
         return SIMD3(steps[0], steps[1], steps[2])

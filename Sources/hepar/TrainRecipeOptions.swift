@@ -76,7 +76,7 @@ struct TrainRecipeOptions: ParsableArguments {
     private func weights(_ stage: ModelMetadata.Stage) throws -> [Double] {
         let usual = stage == .liver ? [0.2, 1.2] : [0.2, 1.2, 2.2]
         guard let classWeights else { return usual }
-        guard let weights = list(classWeights, count: usual.count), weights.allSatisfy({ $0 >= 0 }),
+        guard let weights = numberList(classWeights, count: usual.count), weights.allSatisfy({ $0 >= 0 }),
             weights.contains(where: { $0 > 0 })
         else {
             throw UserError(
@@ -105,15 +105,15 @@ extension Optimiser.Method: ExpressibleByArgument {}
 extension Schedule.Shape: ExpressibleByArgument {}
 
 /// `count` numbers with commas between them, or nil.
-func list(_ text: String, count: Int) -> [Double]? {
+func numberList(_ text: String, count: Int) -> [Double]? {
     let parts = text.split(separator: ",", omittingEmptySubsequences: false)
     let numbers = parts.compactMap { Double($0.trimmingCharacters(in: .whitespaces)) }.filter(\.isFinite)
     return parts.count == count && numbers.count == count ? numbers : nil
 }
 
 /// The range of an option that is given as LO,HI.
-func range(_ text: String, _ option: String) throws -> ClosedRange<Double> {
-    guard let ends = list(text, count: 2), ends[0] <= ends[1] else {
+func numberRange(_ text: String, _ option: String) throws -> ClosedRange<Double> {
+    guard let ends = numberList(text, count: 2), ends[0] <= ends[1] else {
         throw UserError("\(option) is \(text). Give two ascending numbers with a comma between them.")
     }
     return ends[0]...ends[1]

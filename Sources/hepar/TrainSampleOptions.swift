@@ -47,9 +47,9 @@ struct TrainSampleOptions: ParsableArguments {
     /// How samples are drawn and altered, checked.
     func options(batch: Int) throws -> SamplingOptions {
         let options = SamplingOptions(
-            crop: crop, batch: batch, flip: flip, scale: try scale.map { try range($0, "--scale") },
+            crop: crop, batch: batch, flip: flip, scale: try scale.map { try numberRange($0, "--scale") },
             rotation: rotation, shift: intensityShift, noise: noise, blur: blur, zReverse: zReverse,
-            windowFloor: try windowFloor.map { try range($0, "--window-floor") }, balance: balance,
+            windowFloor: try windowFloor.map { try numberRange($0, "--window-floor") }, balance: balance,
             lesionShare: lesionShare, phantomShare: phantomShare, singleShare: singleShare)
         try options.check()
         return options

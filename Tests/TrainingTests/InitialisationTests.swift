@@ -35,7 +35,7 @@ import Training
         let file = Safetensors(metadata: metadata.dictionary, tensors: liver.initialTensors(seed: 3))
         let model = try ModelFile(file)
         #expect(try liver.tensors(from: model) == file.tensors)
-        #expect(throws: TrainerError.otherNetwork(found: liver, wanted: lesion)) { try lesion.tensors(from: model) }
-        #expect("\(TrainerError.otherNetwork(found: liver, wanted: lesion))".contains("2 classes"))
+        #expect(throws: TrainingError.otherNetwork(found: liver, wanted: lesion)) { try lesion.tensors(from: model) }
+        #expect("\(TrainingError.otherNetwork(found: liver, wanted: lesion))".contains("2 classes"))
     }
 }

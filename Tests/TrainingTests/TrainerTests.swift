@@ -119,11 +119,11 @@ import Testing
                 "--crop was 32 and is now not given", "--lr was 0.01 and is now 0.1",
                 "--noise was not given and is now 5",
             ]
-            #expect(throws: TrainerError.otherOptions(differences)) { try other.resume() }
+            #expect(throws: TrainingError.otherOptions(differences)) { try other.resume() }
             // Settings that hide their difference are caught by what the optimiser remembers.
             var adam = settings
             adam.method = .adamW
-            #expect(throws: TrainerError.self) { try Self.trainer(adam, in: folder).resume() }
+            #expect(throws: TrainingError.self) { try Self.trainer(adam, in: folder).resume() }
         }
     }
 
@@ -149,7 +149,7 @@ import Testing
                 return batch
             }
             try bad.resume()
-            #expect(throws: TrainerError.diverged(step: 4, what: "the loss")) {
+            #expect(throws: TrainingError.diverged(step: 4, what: "the loss")) {
                 try bad.run(shouldStop: { false }, report: { _ in })
             }
             #expect(try Self.bytes(folder, "checkpoint.safetensors") == before)
@@ -161,9 +161,9 @@ import Testing
             let url = folder.appending(path: "checkpoint.safetensors")
             #expect(!Trainer.hasCheckpoint(in: folder))
             try Safetensors(tensors: Self.architecture.initialTensors(seed: 1)).write(to: url)
-            #expect(throws: TrainerError.self) { try Self.trainer(Self.settings(steps: 1), in: folder).resume() }
+            #expect(throws: TrainingError.self) { try Self.trainer(Self.settings(steps: 1), in: folder).resume() }
             try Data("x".utf8).write(to: url)
-            #expect(throws: TrainerError.self) { try Self.trainer(Self.settings(steps: 1), in: folder).resume() }
+            #expect(throws: TrainingError.self) { try Self.trainer(Self.settings(steps: 1), in: folder).resume() }
         }
     }
 }

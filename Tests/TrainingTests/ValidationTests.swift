@@ -104,7 +104,7 @@ import Testing
 
     @Test func aMissingFileIsNamed() throws {
         let nowhere = ValidationCase(name: "b", ct: URL(filePath: "/nowhere"), mask: URL(filePath: "/nowhere"))
-        let error = #expect(throws: TrainerError.self) {
+        let error = #expect(throws: TrainingError.self) {
             try Validator([nowhere], metadata: metadata(.liver), team: Self.team)
         }
         #expect("\(try #require(error))".contains("Validation case b"))
