@@ -34,8 +34,7 @@ public final class Trainer {
     ///   - batches: the batch of each step, counted from 0; a function of the step alone.
     public init(
         _ settings: TrainingSettings, network: TrainableNetwork, output: URL, team: ThreadTeam,
-        validator: Validator? = nil,
-        batches: @escaping (_ step: Int) -> Batch
+        validator: Validator? = nil, batches: @escaping (_ step: Int) -> Batch
     ) {
         self.settings = settings
         self.network = network

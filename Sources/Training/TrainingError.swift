@@ -69,8 +69,8 @@ extension TrainingError: CustomStringConvertible {
             "\(file) cannot be written: \(reason)."
         case .diverged(let step, let what):
             """
-            Training diverged at step \(step): \(what) is not a finite number. The last checkpoint is kept; try a lower \
-            learning rate in another output folder.
+            Training diverged at step \(step): \(what) is not a finite number. What was saved before is kept. Begin anew \
+            with a lower learning rate in another output folder; --init takes the model that was saved.
             """
         case .badValidationCase(let name, let reason):
             "Validation case \(name) cannot be used: \(reason)"

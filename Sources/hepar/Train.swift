@@ -25,9 +25,6 @@ struct Train: ParsableCommand {
         let stop = StopSignal()
         let log = TrainingLog()
         let folder = URL(filePath: task.output)
-        do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
-            throw UserError("The output folder \(task.output) cannot be made: \(error.localizedDescription)")
-        }
         let goesOn = Trainer.hasCheckpoint(in: folder)
         if goesOn, !task.resume { throw TrainingError.alreadyBegun(file: Trainer.checkpointName) }
         let team = ThreadTeam(threads: task.threads)
@@ -35,6 +32,9 @@ struct Train: ParsableCommand {
         let dataOptions = try dataChoice.options(stage: task.stage, validation: validation.names)
         let sampling = try samples.options(batch: recipe.batch)
         let network = try beginning(team)
+        do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
+            throw UserError("The output folder \(task.output) cannot be made: \(error.localizedDescription)")
+        }
 
         let training = try TrainingData(
             folder: URL(filePath: task.data), options: dataOptions, slices: network.architecture.slices, team: team,
