@@ -24,7 +24,7 @@ func phantomCases(_ options: DataOptions, team: ThreadTeam) -> [TrainingCase] {
 /// How one phantom to train on looks: its seed decides.
 struct PhantomRecipe {
     /// Shape and spacing as scanners make them: pixels of 0.7 to 2 mm, slices of 1 to 5 mm, a field of view that shows
-    /// the whole body where that takes at most 320 pixels, 90 to 330 mm of height where that takes at most 72 slices.
+    /// the whole body where that takes at most 288 pixels, 90 to 330 mm of height where that takes at most 64 slices.
     let options: PhantomOptions
     /// Standard deviation in HU of the noise that is added to the phantom's own.
     let noise: Double
@@ -37,7 +37,7 @@ struct PhantomRecipe {
         let thickness = ratio(1, 5)
         let across = Int((random.uniform(330...420) / pixel / 16).rounded()) * 16
         let high = Int((random.uniform(90...330) / thickness).rounded())
-        let side = min(max(across, 160), 320)
+        let side = min(max(across, 160), 288)
         let lesions: Int? =
             switch random.unit() {
             case ..<0.2: 0
@@ -46,7 +46,7 @@ struct PhantomRecipe {
             }
         noise = max(0, random.uniform(-15...20))
         options = PhantomOptions(
-            seed: seed, shape: Shape(side, side, min(max(high, 24), 72)), spacing: SIMD3(pixel, pixel, thickness),
+            seed: seed, shape: Shape(side, side, min(max(high, 24), 64)), spacing: SIMD3(pixel, pixel, thickness),
             lesions: lesions)
     }
 

@@ -107,15 +107,21 @@ struct SamplePainter: Sendable {
         into line: UnsafeMutablePointer<Float>
     ) {
         let start = place.origin + place.down * Float(row)
-        let last = SIMD2(Float(shape.x - 1), Float(shape.y - 1))
+        let (stepX, stepY) = (place.across.x, place.across.y)
+        let (lastX, lastY) = (Int32(shape.x - 1), Int32(shape.y - 1))
+        let (limitX, limitY) = (Float(lastX), Float(lastY))
+        let width = Int32(shape.x)
         for column in columns {
-            let at = (start + place.across * Float(column)).clamped(lowerBound: .zero, upperBound: last)
-            let (x, y) = (Int(at.x), Int(at.y))
-            let (right, below) = (x < shape.x - 1 ? 1 : 0, y < shape.y - 1 ? shape.x : 0)
-            let (u, v) = (at.x - Float(x), at.y - Float(y))
-            let pixel = slice + y * shape.x + x
+            let number = Float(Int32(truncatingIfNeeded: column))
+            let atX = min(max(start.x + stepX * number, 0), limitX)
+            let atY = min(max(start.y + stepY * number, 0), limitY)
+            let (x, y) = (Int32(atX), Int32(atY))
+            let (u, v) = (atX - Float(x), atY - Float(y))
+            let pixel = slice + Int(y &* width &+ x)
+            let right = x < lastX ? 1 : 0
+            let below = y < lastY ? Int(width) : 0
             let (a, b) = (Float(pixel[0]), Float(pixel[right]))
-            let (c, d) = (Float(pixel[below]), Float(pixel[below + right]))
+            let (c, d) = (Float(pixel[below]), Float(pixel[below &+ right]))
             let upper = a + (b - a) * u
             let lower = c + (d - c) * u
             line[column] = upper + (lower - upper) * v

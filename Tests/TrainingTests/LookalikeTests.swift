@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import Imaging
+import Phantom
 import TestSupport
 import Testing
 
@@ -33,6 +34,18 @@ import Testing
         // Nothing is like nothing.
         let even = Fingerprints(of: volume(Shape(40, 40, 3)) { _, _, z in Float(z) }, team: team)
         #expect(even.slices(alsoIn: even, team: team).isEmpty)
+    }
+
+    /// Phantoms share their plan, and still are patients of their own.
+    @Test func phantomsAreDifferentPatients() {
+        let prints = (UInt64(1)...4).map { seed in
+            let options = PhantomOptions(seed: seed, shape: Shape(90, 90, 40), spacing: SIMD3(4, 4, 4))
+            return Fingerprints(of: float(makePhantom(options, team: team).ct), team: team)
+        }
+        for (index, print) in prints.enumerated() {
+            #expect(print.slices(alsoIn: print, team: team) == Array(0..<40))
+            for other in prints[..<index] { #expect(print.slices(alsoIn: other, team: team).count < 2) }
+        }
     }
 
     private func float(_ volume: Volume<Int16>) -> Volume<Float> {

@@ -178,7 +178,7 @@ import Testing
         let image = paint(sample(middle, shift: 20), try flat(Float(hu), ends: (-40, 160)))
         #expect(image.allSatisfy { abs(Double($0) - mapped(expected)) < 1e-6 })
         let noisy = paint(sample(middle, noise: 10), try flat(Float(hu), ends: (-40, 160)))
-        #expect(Set(noisy).count == (hu == -40 || hu == 160 ? 1 : 64 * 64) || Set(noisy).count > 3_000)
+        #expect((Set(noisy).count == 1) == (hu == -40 || hu == 160))
     }
 
     /// White or grained, noise has the deviation asked for, is different in every slice, and grain is smooth.
@@ -189,9 +189,11 @@ import Testing
         #expect(planes[0] != planes[1])
         for plane in planes {
             let mean = plane.reduce(0, +) / 4_096
-            let variance = plane.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 4_096
+            let squares = plane.map { ($0 - mean) * ($0 - mean) }
+            let variance = squares.reduce(0, +) / 4_096
             #expect(abs(mean) < 1.5 && abs(variance.squareRoot() - 12) < 1.2, "\(mean), \(variance.squareRoot())")
-            let neighbours = (0..<64 * 63).reduce(0) { $0 + plane[$1] * plane[$1 + 64] } / (64 * 63) / variance
+            let products = (0..<64 * 63).map { plane[$0] * plane[$0 + 64] }
+            let neighbours = products.reduce(0, +) / (64 * 63) / variance
             // The mean of two rows shares half of its variance with the next one's.
             #expect(abs(neighbours - (isGrained ? 0.5 : 0)) < 0.1, "\(neighbours)")
         }
@@ -200,13 +202,19 @@ import Testing
     /// One bright pixel spreads by the weights; what is even stays even, at the edges too.
     @Test func smoothingByHand() throws {
         let shape = Shape(80, 80, 5)
+        var bright = Volume<Float>(shape: shape, spacing: SIMD3(1, 1, 1), filledWith: 0)
+        for z in 0..<5 { bright[40, 40, z] = 100 }
         let item = try TrainingCase(
-            name: "a", kind: .scan, ct: volume(shape) { x, y, _ in x == 40 && y == 40 ? 100 : 0 },
+            name: "a", kind: .scan, ct: bright,
             mask: volume(shape) { _, _, _ in 1 }, options: DataOptions(window: Self.window), team: team)
         let image = paint(sample(middle, blur: 0.2), item)
         // The pixel is column and row 32 of the crop.
-        for (dx, dy, share) in [(0, 0, 0.36), (1, 0, 0.12), (-1, 0, 0.12), (0, 1, 0.12), (1, -1, 0.04), (2, 0, 0)] {
-            #expect(abs(Double(image[(32 + dy) * 64 + 32 + dx]) - share / 2) < 1e-6, "at \(dx), \(dy)")
+        let shares: [(dx: Int, dy: Int, share: Double)] = [
+            (0, 0, 0.36), (1, 0, 0.12), (-1, 0, 0.12), (0, 1, 0.12), (1, -1, 0.04), (2, 0, 0),
+        ]
+        for (dx, dy, share) in shares {
+            let found = Double(image[(32 + dy) * 64 + 32 + dx])
+            #expect(abs(found - share / 2) < 1e-6, "at \(dx), \(dy)")
         }
         let even = paint(sample(middle, blur: 0.25), try flat(60))
         #expect(even.allSatisfy { abs($0 - 0.3) < 1e-6 })

@@ -88,7 +88,7 @@ import Testing
             let data = try read(folder) { lines.append($0) }
             #expect(data.cases.map(\.name) == ["good"])
             #expect(data.skipped.map(\.name) == ["cut", "labels", "lonely", "moved", "numbers", "text"])
-            let words = ["CT", "10", "no mask", "5", "2 numbers for 4", "JSON"]
+            let words = ["CT", "30", "no mask", "5", "2 numbers for 4", "JSON"]
             for (skipped, word) in zip(data.skipped, words) {
                 #expect(skipped.reason.contains(word), "\(skipped.name): \(skipped.reason)")
             }
@@ -216,7 +216,7 @@ import Testing
             #expect(values[0] < wanted.lowerBound * 1.1 && values[299] > wanted.upperBound * 0.9)
         }
         #expect(
-            recipes.allSatisfy { (160...320).contains($0.options.shape.x) && (24...72).contains($0.options.shape.z) })
+            recipes.allSatisfy { (160...288).contains($0.options.shape.x) && (24...64).contains($0.options.shape.z) })
         #expect((30...90).contains(recipes.count { $0.options.lesions == 0 }))
         #expect((30...90).contains(recipes.count { ($0.options.lesions ?? 0) > 6 }))
         #expect((60...190).contains(recipes.count { $0.noise == 0 }) && recipes.contains { $0.noise > 18 })
