@@ -99,6 +99,7 @@ public final class Trainer {
         var saved = clock.now
         func seconds() -> Double { (clock.now - start) / .seconds(1) }
         func isOutOfTime() -> Bool { settings.minutes.map { seconds() >= $0 * 60 } ?? false }
+        let first = step
         var end = TrainingEnd.finished
         while step < settings.schedule.steps {
             if shouldStop() { end = .stopped } else if isOutOfTime() { end = .outOfTime }
@@ -116,6 +117,7 @@ public final class Trainer {
                 saved = clock.now
             }
         }
+        if step > first, curves.last("step") != Double(step) { try addRow(nil, seconds: seconds()) }
         try save()
         return end
     }

@@ -97,6 +97,28 @@ import Testing
         }
     }
 
+    @Test func curvesGoOnFromTheCheckpoint() throws {
+        try withTemporaryFolder { folder in
+            func steps() throws -> [Substring] {
+                String(decoding: try Self.bytes(folder, "curves.csv"), as: UTF8.self)
+                    .split(separator: "\n").dropFirst().map { $0.split(separator: ",")[0] }
+            }
+            let settings = Self.settings(steps: 9)
+            let first = try Self.trainer(settings, in: folder)
+            _ = try first.run(shouldStop: { first.stepsMade == 3 }, report: { _ in })
+            #expect(try steps() == ["2", "3"])
+            // As if the process had been killed at step 4, before the next checkpoint.
+            let csv = folder.appending(path: "curves.csv")
+            try (String(contentsOf: csv, encoding: .utf8) + "4,1,8,0.01,9,0.5,1,1\n")
+                .write(to: csv, atomically: true, encoding: .utf8)
+            let second = try Self.trainer(settings, in: folder)
+            try second.resume()
+            _ = try second.run(shouldStop: { second.stepsMade == 5 }, report: { _ in })
+            #expect(try steps() == ["2", "3", "4", "5"])
+            #expect(try !String(contentsOf: csv, encoding: .utf8).contains("0.01,9,0.5"))
+        }
+    }
+
     @Test func learnsWhatIsEasy() throws {
         try withTemporaryFolder { folder in
             var told: [TrainingProgress] = []
