@@ -8,15 +8,21 @@ BUILD := -c release
 HEPAR := .build/release/hepar
 export HEPAR_SHARED ?= $(abspath ../shared)
 
+# What `make model` trains on, where it keeps checkpoints and curves, and the model that it makes.
+MODEL_DATA := $(HEPAR_SHARED)/data/train
+MODEL_WORK := .build/model
+MODEL := Models/default
+
 # The environment with Hepar's peers: HEPAR_PEERS_VENV names one that is there.
 PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 
-.PHONY: help deps build demo test peers-venv bench-peers bench-training lint format clean
+.PHONY: help deps build demo test model peers-venv bench-peers bench-training lint format clean
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
 	@echo "make build    the program: $(HEPAR)"
 	@echo "make test     every test"
+	@echo "make model    train the default model again from $(MODEL_DATA): hours; goes on where it was stopped"
 	@echo "make bench-peers [PEERS='--only network --rounds 3']   Hepar against PyTorch, ONNX Runtime, OpenVINO, MedPy"
 	@echo "make bench-training [TRAINING='--cases 16x224x8 --rounds 3']   a training step against PyTorch's"
 	@echo "make lint     check the format; make format mends it"
@@ -41,6 +47,9 @@ demo: build
 
 test: deps
 	swift test $(BUILD) -Xswiftc -enable-testing --scratch-path .build_test
+
+model: build
+	@HEPAR=$(HEPAR) deploy/model/recipe.sh "$(MODEL_DATA)" "$(MODEL_WORK)" "$(MODEL)"
 
 peers-venv:
 	@[ -n "$(HEPAR_PEERS_VENV)" ] || [ -e $(PEERS_VENV)/complete ] || { python3 -m venv $(PEERS_VENV) && \

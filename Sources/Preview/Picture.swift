@@ -16,7 +16,7 @@ public struct Picture: Equatable, Sendable {
     }
 
     /// Sets one pixel.
-    mutating func set(_ x: Int, _ y: Int, to colour: (UInt8, UInt8, UInt8)) {
+    package mutating func set(_ x: Int, _ y: Int, to colour: (UInt8, UInt8, UInt8)) {
         let index = (y * width + x) * 3
         rgb[index] = colour.0
         rgb[index + 1] = colour.1

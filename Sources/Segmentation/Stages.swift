@@ -3,18 +3,19 @@ import Glibc
 import Imaging
 import Inference
 
-/// Stage 1's answer for every voxel: 1 where the network says liver, on `volume`'s grid.
+/// Stage 1's answer for every voxel of every `every`-th slice: 1 where the network says liver.
 ///
 /// - Throws: what `progress` throws, between slices.
 func liverMask(
-    _ volume: Volume<Float>, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
+    _ volume: Volume<Float>, every: Int = 1, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
     progress: (_ done: Int) throws -> Void
 ) throws -> Volume<UInt8> {
-    let shape = volume.shape
-    let box = Box(x: 0..<shape.x, y: 0..<shape.y, z: 0..<shape.z)
-    var mask = Volume<UInt8>(shape: shape, spacing: volume.spacing, filledWith: 0)
-    try forEachSlice(of: volume, box: box, network: network, window: window, team: team, progress: progress) {
-        slice, logits, width, plane in
+    let box = Box(x: 0..<volume.shape.x, y: 0..<volume.shape.y, z: 0..<volume.shape.z)
+    var mask = emptyLabels(of: box, every: every, spacing: volume.spacing)
+    let shape = mask.shape
+    try forEachSlice(
+        of: volume, box: box, every: every, network: network, window: window, team: team, progress: progress
+    ) { slice, logits, width, plane in
         mask.voxels.withUnsafeMutableBufferPointer { mask in
             nonisolated(unsafe) let output = mask.baseAddress! + slice * shape.x * shape.y
             nonisolated(unsafe) let logits = logits
@@ -61,19 +62,21 @@ struct SliceProbabilities {
     }
 }
 
-/// Runs model 2 on every slice of `box`: argmax of the three classes and the lesion probability where it is lesion.
+/// Runs model 2 on every `every`-th slice of `box`: argmax of the three classes and the lesion probability where it is
+/// lesion.
 ///
 /// - Throws: what `progress` throws, between slices.
 func lesionStage(
-    _ volume: Volume<Float>, box: Box, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
-    progress: (_ done: Int) throws -> Void
+    _ volume: Volume<Float>, box: Box, every: Int = 1, network: Network, window: ClosedRange<Double>,
+    team: ThreadTeam, progress: (_ done: Int) throws -> Void
 ) throws -> LesionStageResult {
-    let shape = box.shape
-    var labels = Volume<UInt8>(shape: shape, spacing: volume.spacing, filledWith: Label.background)
+    var labels = emptyLabels(of: box, every: every, spacing: volume.spacing)
+    let shape = labels.shape
     var probabilities: [SliceProbabilities] = []
     probabilities.reserveCapacity(shape.z)
-    try forEachSlice(of: volume, box: box, network: network, window: window, team: team, progress: progress) {
-        slice, logits, width, plane in
+    try forEachSlice(
+        of: volume, box: box, every: every, network: network, window: window, team: team, progress: progress
+    ) { slice, logits, width, plane in
         labels.voxels.withUnsafeMutableBufferPointer { labels in
             nonisolated(unsafe) let output = labels.baseAddress! + slice * shape.x * shape.y
             nonisolated(unsafe) let logits = logits
@@ -120,10 +123,17 @@ private func lesionProbabilities(
     return SliceProbabilities(rowStarts: rowStarts, columns: columns, values: values)
 }
 
-/// Runs `network` on every slice of `box` and hands on its logits: those of class c begin at `logits + c * plane`, with
-/// `width` values a row. `slice` counts from the box's first.
+/// Background for every `every`-th slice of `box`, from its first.
+private func emptyLabels(of box: Box, every: Int, spacing: SIMD3<Double>) -> Volume<UInt8> {
+    let shape = Shape(box.x.count, box.y.count, (box.z.count + every - 1) / every)
+    return Volume(
+        shape: shape, spacing: spacing * SIMD3(1, 1, Double(every)), filledWith: Label.background)
+}
+
+/// Runs `network` on every `every`-th slice of `box` and hands on its logits: those of class c begin at
+/// `logits + c * plane`, with `width` values a row. `slice` counts the slices run, from 0.
 private func forEachSlice(
-    of volume: Volume<Float>, box: Box, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
+    of volume: Volume<Float>, box: Box, every: Int, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
     progress: (_ done: Int) throws -> Void,
     _ body: (_ slice: Int, _ logits: UnsafePointer<Float>, _ width: Int, _ plane: Int) -> Void
 ) throws {
@@ -132,15 +142,11 @@ private func forEachSlice(
     let plane = stacks.height * stacks.width
     let logits = UnsafeMutablePointer<Float>.allocate(capacity: batch * network.classes * plane)
     defer { logits.deallocate() }
-    for first in stride(from: box.z.lowerBound, to: box.z.upperBound, by: batch) {
-        let centres = first..<min(first + batch, box.z.upperBound)
-        try progress(first - box.z.lowerBound)
-        let planes = stacks.stacks(centredOn: centres, team: team)
-        network.run(
-            planes: planes, batch: centres.count, height: stacks.height, width: stacks.width, logits: logits)
-        for (index, slice) in centres.enumerated() {
-            body(slice - box.z.lowerBound, logits + index * network.classes * plane, stacks.width, plane)
-        }
+    for (index, slice) in stride(from: box.z.lowerBound, to: box.z.upperBound, by: every).enumerated() {
+        try progress(slice - box.z.lowerBound)
+        let planes = stacks.stacks(centredOn: slice..<slice + 1, team: team)
+        network.run(planes: planes, batch: batch, height: stacks.height, width: stacks.width, logits: logits)
+        body(index, logits, stacks.width, plane)
     }
     try progress(box.z.count)
 }

@@ -1,5 +1,5 @@
-import Glibc
-import Inference
+internal import Glibc
+internal import Inference
 
 /// The loss of a batch's logits and its gradient by them, in place.
 struct LossPasses {

@@ -1,6 +1,6 @@
 internal import CKernels
-import Glibc
-import Inference
+internal import Glibc
+internal import Inference
 
 /// Vectors that batch norm works with, of all channels of a unit each, one after the other.
 enum NormVectors: Int, CaseIterable {

@@ -1,5 +1,5 @@
 internal import CKernels
-import Inference
+internal import Inference
 
 /// A convolution whose weights change with every batch: forward, and the gradients by its inputs and its weights.
 struct TrainedConvolution {

@@ -1,5 +1,5 @@
 internal import CKernels
-import Inference
+internal import Inference
 
 /// The kernels of one instruction set: those of the convolution and those that only training needs.
 ///

@@ -1,4 +1,4 @@
-import Inference
+internal import Inference
 
 /// A convolution with the batch norm and PReLU that follow it, and where all it reads and writes lies.
 struct TrainingUnit {

@@ -1,5 +1,5 @@
 internal import CKernels
-import Inference
+internal import Inference
 
 /// The gradient of a convolution's weights, summed over the images of a batch by Winograd's method F(4x4, 3x3).
 ///

@@ -5,6 +5,7 @@ import Inference
 import Phantom
 import Preview
 import Service
+import Training
 
 /// The command line. Exit code 2 says that the input or the command must change, 1 that Hepar failed.
 @main
@@ -15,7 +16,7 @@ struct HeparCommand: AsyncParsableCommand {
         version: Service.Hepar.version,
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, PhantomCommand.self, Model.self, PreviewCommand.self,
-            CheckConfig.self, Bench.self,
+            Train.self, CheckConfig.self, Bench.self,
         ])
 
     static func main() async {
@@ -41,6 +42,7 @@ struct HeparCommand: AsyncParsableCommand {
     private static func isUsersFault(_ error: any Error) -> Bool {
         switch error {
         case let error as VolumeError: error.isUsersFault
+        case let error as TrainingError: error.isUsersFault
         case is ModelError, is PhantomError, is ConfigError, is UserError: true
         default: false
         }

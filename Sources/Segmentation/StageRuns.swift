@@ -1,0 +1,52 @@
+import Compute
+import Imaging
+import Inference
+
+// The stages one by one, as the cascade runs them: a network in training is judged by them.
+
+/// Stage 1 alone: the largest component of what the network calls liver.
+///
+/// - Parameters:
+///   - volume: HU at the model's spacing.
+///   - every: runs every `every`-th slice only, from the first.
+///   - progress: called between slices; what it throws ends the run.
+/// - Returns: ``Label/liver`` or 0, for the slices that were run.
+package func findLiver(
+    in volume: Volume<Float>, every: Int, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
+    progress: (_ done: Int) throws -> Void
+) throws -> Volume<UInt8> {
+    var mask = try liverMask(
+        volume, every: every, network: network, window: window, team: team, progress: progress)
+    let components = connectedComponents(of: mask, where: { $0 != 0 }, team: team)
+    let kept = indexOfLargest(components)
+    for (index, component) in components.enumerated() where index != kept {
+        mask.fill(component, with: Label.background)
+    }
+    return mask
+}
+
+/// Stage 2 alone, with its rules: labels of a box of the CT, on the box's own grid.
+///
+/// - Parameters:
+///   - volume: HU at the CT's own resolution.
+///   - every: runs every `every`-th slice of the box only, from its first.
+///   - progress: called between slices; what it throws ends the run.
+package func findLesions(
+    in volume: Volume<Float>, box: Box, every: Int, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
+    progress: (_ done: Int) throws -> Void
+) throws -> Volume<UInt8> {
+    let answer = try lesionStage(
+        volume, box: box, every: every, network: network, window: window, team: team, progress: progress)
+    return applyRules(answer, threshold: Segmenter.lesionThreshold, team: team).labels
+}
+
+/// The box in which stage 2 would look if stage 1 were right: that of the reference's largest liver component, grown in
+/// x and y. Nil if the reference has no liver.
+package func liverRegion(ofReference labels: Volume<UInt8>, team: ThreadTeam) -> Box? {
+    let livers = connectedComponents(of: labels, where: { $0 >= Label.liver }, team: team)
+    return indexOfLargest(livers).flatMap {
+        liverRegion(
+            of: livers[$0].box, coarse: labels.spacing, shape: labels.shape, spacing: labels.spacing,
+            margin: Segmenter.margin)
+    }
+}

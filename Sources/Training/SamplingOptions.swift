@@ -1,0 +1,102 @@
+/// How samples are drawn from the cases and altered. The defaults are the paper's: crop and left-right flip; everything
+/// else is off.
+public struct SamplingOptions: Equatable, Sendable {
+    /// Rows and columns of a sample, a multiple of 16.
+    public var crop: Int
+    /// Samples in a batch (the paper does not say).
+    public var batch: Int
+    /// Whether half of the samples are mirrored left to right.
+    public var flip: Bool
+    /// In-plane zoom, drawn evenly over ratios; above 1 magnifies. Nil leaves it out.
+    public var scale: ClosedRange<Double>?
+    /// The most degrees that a sample is turned in its plane, either way.
+    public var rotation: Double
+    /// The most HU that are added or taken off. With it goes a change of contrast by up to a
+    /// quarter of a percent for each HU.
+    /// Values that a case's file clipped stay where they are, as scanners' values far outside a window do.
+    public var shift: Double
+    /// The largest standard deviation of added noise in HU; each sample draws its own between 0 and this. Half of the
+    /// samples get noise that is correlated between neighbouring pixels.
+    public var noise: Double
+    /// Whether half of the samples are smoothed a little in their plane, each by its own amount.
+    public var blur: Bool
+    /// Whether half of the samples have their slices in reverse order.
+    public var zReverse: Bool
+    /// The lower end of a narrower window, in HU, drawn for each sample: values below it are raised to it, so that
+    /// files which were clipped at different values look alike. Nil leaves it out.
+    public var windowFloor: ClosedRange<Double>?
+    /// 0 draws all slices equally often, 1 all cases; between, a case counts as its number of slices to the power
+    /// 1 - balance. A file of single slices is one case.
+    public var balance: Double
+    /// Share of the samples whose crop is centred near a lesion pixel; lesion stage only, others are drawn as ever.
+    public var lesionShare: Double
+    /// Share of the samples that come from phantoms; nil counts phantoms as cases like others.
+    public var phantomShare: Double?
+    /// Share of the samples that come from single slices; nil counts their files as cases like others.
+    public var singleShare: Double?
+
+    /// Options; the defaults are the paper's.
+    public init(
+        crop: Int = 320, batch: Int = 8, flip: Bool = true, scale: ClosedRange<Double>? = nil, rotation: Double = 0,
+        shift: Double = 0, noise: Double = 0, blur: Bool = false, zReverse: Bool = false,
+        windowFloor: ClosedRange<Double>? = nil, balance: Double = 0, lesionShare: Double = 0,
+        phantomShare: Double? = nil, singleShare: Double? = nil
+    ) {
+        self.crop = crop
+        self.batch = batch
+        self.flip = flip
+        self.scale = scale
+        self.rotation = rotation
+        self.shift = shift
+        self.noise = noise
+        self.blur = blur
+        self.zReverse = zReverse
+        self.windowFloor = windowFloor
+        self.balance = balance
+        self.lesionShare = lesionShare
+        self.phantomShare = phantomShare
+        self.singleShare = singleShare
+    }
+
+    /// Makes sure that samples can be drawn with these options.
+    ///
+    /// - Throws: ``TrainingError/badOption(name:found:accepted:)`` for the first that cannot be used.
+    public func check() throws(TrainingError) {
+        func require(_ sound: Bool, _ name: String, _ found: String, _ accepted: String) throws(TrainingError) {
+            if !sound { throw .badOption(name: name, found: found, accepted: accepted) }
+        }
+        try require(
+            crop > 0 && crop % 16 == 0 && crop <= 4_096, "crop", "\(crop)", "a multiple of 16, from 16 to 4096")
+        try require((1...1_024).contains(batch), "batch", "\(batch)", "between 1 and 1024")
+        if let scale {
+            try require(
+                scale.lowerBound >= 0.1 && scale.upperBound <= 10, "scale",
+                "\(scale.lowerBound) to \(scale.upperBound)", "between 0.1 and 10")
+        }
+        try require((0...180).contains(rotation), "rotation", "\(rotation) degrees", "between 0 and 180 degrees")
+        try require((0...500).contains(shift), "shift", "\(shift) HU", "between 0 and 500 HU")
+        try require((0...500).contains(noise), "noise", "\(noise) HU", "between 0 and 500 HU")
+        if let windowFloor {
+            try require(
+                windowFloor.lowerBound.isFinite && windowFloor.upperBound.isFinite, "window floor",
+                "\(windowFloor.lowerBound) to \(windowFloor.upperBound) HU", "two finite numbers")
+        }
+        try require((0...1).contains(balance), "balance", "\(balance)", "between 0 and 1")
+        try require((0...1).contains(lesionShare), "lesion share", "\(lesionShare)", "between 0 and 1")
+        let shares = [phantomShare ?? 0, singleShare ?? 0]
+        try require(
+            shares.allSatisfy { (0...1).contains($0) } && shares[0] + shares[1] <= 1,
+            "share of phantoms and of single slices", "\(shares[0]) and \(shares[1])",
+            "between 0 and 1 each, and no more than 1 together")
+    }
+
+    /// Whether `check` finds nothing wrong.
+    var isSound: Bool {
+        do throws(TrainingError) {
+            try check()
+            return true
+        } catch {
+            return false
+        }
+    }
+}
