@@ -8,6 +8,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -23,7 +24,9 @@ let package = Package(
         .target(name: "Compute", dependencies: ["CKernels"]),
         .target(name: "Imaging", dependencies: ["CNifti", "CZlib", "Compute"]),
         .target(name: "Metrics", dependencies: ["Imaging", "Compute"]),
-        .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute"]),
+        .target(
+            name: "Inference",
+            dependencies: ["CKernels", "COpenBLAS", "Compute", .product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "Segmentation", dependencies: ["Imaging", "Inference", "Compute"]),
         .target(name: "Phantom", dependencies: ["Compute", "Imaging"]),
         .target(name: "Preview", dependencies: ["CPNG", "Imaging"]),

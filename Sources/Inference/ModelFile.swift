@@ -103,6 +103,8 @@ public struct ModelFile: Sendable {
     public let architecture: Architecture
     /// Every tensor of the network, by name.
     public let tensors: [String: Tensor]
+    /// SHA-256 of the file, in hexadecimal digits; nil for a model that was made in memory.
+    public let sha256: String?
 
     /// Channels of the network's first level.
     public var width: Int { architecture.width }
@@ -125,5 +127,6 @@ public struct ModelFile: Sendable {
         architecture = try Architecture(of: content.tensors)
         metadata = try ModelMetadata(content.metadata)
         tensors = content.tensors
+        sha256 = content.sha256
     }
 }

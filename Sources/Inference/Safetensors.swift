@@ -1,3 +1,4 @@
+internal import Crypto
 import Foundation
 
 /// A dense array of single-precision numbers, the last axis fastest.
@@ -34,6 +35,8 @@ public struct Safetensors: Sendable {
 
     /// The description: keys and values are strings.
     public var metadata: [String: String]
+    /// SHA-256 of the file that this was read from, in hexadecimal digits; nil for what was made in memory.
+    public let sha256: String?
     /// Tensors by name.
     public var tensors: [String: Tensor]
 
@@ -41,6 +44,7 @@ public struct Safetensors: Sendable {
     public init(metadata: [String: String] = [:], tensors: [String: Tensor]) {
         self.metadata = metadata
         self.tensors = tensors
+        sha256 = nil
     }
 }
 
@@ -67,6 +71,7 @@ extension Safetensors {
         let header = try SafetensorsHeader(
             parsing: try file.read(count: Int(length), at: 8), dataBytes: file.size - start)
 
+        sha256 = try file.sha256()
         metadata = header.metadata
         tensors = [:]
         tensors.reserveCapacity(header.entries.count)
@@ -103,6 +108,15 @@ private struct InputFile: ~Copyable {
     func read(count: Int, at offset: Int) throws(ModelError) -> [UInt8] {
         guard count <= size - offset else { throw .malformed(reason: "it ends after \(size) bytes") }
         return try readElements(count: count, at: offset)
+    }
+
+    /// SHA-256 of the whole file, in hexadecimal digits.
+    func sha256() throws(ModelError) -> String {
+        var hash = SHA256()
+        for offset in stride(from: 0, to: size, by: 1 << 20) {
+            hash.update(data: try read(count: min(1 << 20, size - offset), at: offset))
+        }
+        return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     func readFloats(count: Int, at offset: Int) throws(ModelError) -> [Float] {

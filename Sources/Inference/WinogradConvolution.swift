@@ -64,7 +64,8 @@ package struct WinogradConvolution {
 
     private func blocks(of size: Int, threads: Int = 1) -> TileBlocks {
         TileBlocks(
-            outputs: layer.outputs, height: operands.output.height, width: operands.output.width, images: images, size: size,
+            outputs: layer.outputs, height: operands.output.height, width: operands.output.width, images: images,
+            size: size,
             threads: threads)
     }
 
@@ -259,7 +260,9 @@ package struct WinogradConvolution {
                 }
                 for y in run.row * layer.outputs..<min((run.row + 1) * layer.outputs, operands.output.height) {
                     add(operands.output, y: y, x: x, floats: floats)
-                    if let shortcut, shortcut.offset != operands.output.offset { add(shortcut, y: y, x: x, floats: floats) }
+                    if let shortcut, shortcut.offset != operands.output.offset {
+                        add(shortcut, y: y, x: x, floats: floats)
+                    }
                     if let pooled = operands.pooled, y % 2 == 0 { add(pooled, y: y / 2, x: x / 2, floats: floats / 2) }
                 }
             }

@@ -25,11 +25,14 @@ public final class Segmenter: Sendable {
         public let windowHu: [Double]
         /// The spacing that it works at in mm; null means the scan's own.
         public let spacingMm: [Double]?
+        /// SHA-256 of the file, in hexadecimal digits.
+        public let sha256: String?
 
         enum CodingKeys: String, CodingKey {
             case width
             case windowHu = "window_hu"
             case spacingMm = "spacing_mm"
+            case sha256
         }
     }
 
@@ -75,7 +78,7 @@ public final class Segmenter: Sendable {
         let window = model.metadata.window
         let facts = ModelFacts(
             width: model.width, windowHu: [window.lowerBound, window.upperBound],
-            spacingMm: model.metadata.spacing.map { [$0.x, $0.y, $0.z] })
+            spacingMm: model.metadata.spacing.map { [$0.x, $0.y, $0.z] }, sha256: model.sha256)
         return (try Network(model, algorithm: algorithm, team: team), model.metadata, facts)
     }
 }

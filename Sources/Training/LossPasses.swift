@@ -39,7 +39,8 @@ struct LossPasses {
             value += Double(loss.diceWeight) * (1 - scores.reduce(0, +) / Double(scores.count))
         }
         return BatchResult(
-            loss: value, hits: (0..<classes).map { total.hits[$0] }, predicted: (0..<classes).map { total.predicted[$0] },
+            loss: value, hits: (0..<classes).map { total.hits[$0] },
+            predicted: (0..<classes).map { total.predicted[$0] },
             present: (0..<classes).map { total.present[$0] })
     }
 

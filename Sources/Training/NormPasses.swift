@@ -32,7 +32,8 @@ struct NormPasses {
         vectors + (name.rawValue * blocks + block) * lanes
     }
 
-    private func partial(image: Int, block: Int, strip: Int, _ context: TrainingContext) -> UnsafeMutablePointer<Float> {
+    private func partial(image: Int, block: Int, strip: Int, _ context: TrainingContext) -> UnsafeMutablePointer<Float>
+    {
         context.workspace + partials + ((image * blocks + block) * strips + strip) * 3 * lanes
     }
 

@@ -261,7 +261,9 @@ public final class TrainableNetwork {
     ) {
         let (blocks, height) = (gathered.blocks, gathered.height)
         worker.share(images.count * blocks * height) { item in
-            let (image, block, y) = (images.lowerBound + item / (blocks * height), item / height % blocks, item % height)
+            let (image, block, y) = (
+                images.lowerBound + item / (blocks * height), item / height % blocks, item % height
+            )
             let upper = context.workspace + raised.offset(image: image, block: block, y: 2 * y, x: 0)
             context.kernels.operations.gather(
                 upper, upper + raised.rowStride,

@@ -191,7 +191,8 @@ struct WeightGradient {
         cut.forEachRun(in: range) { run in
             var job = ck_input(
                 source: context.workspace
-                    + source.offset(image: run.image, block: sourceBlock, y: run.row * pitch - 1, x: run.column * pitch - 1),
+                    + source.offset(
+                        image: run.image, block: sourceBlock, y: run.row * pitch - 1, x: run.column * pitch - 1),
                 row_stride: source.rowStride, tiles: target + run.before * lanes, component_stride: stride,
                 count: run.count)
             kernel(&job)

@@ -10,18 +10,32 @@ struct Model: ParsableCommand {
 
     /// `hepar model info`
     struct Info: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print a model file's facts.")
+        static let configuration = CommandConfiguration(
+            abstract: "Print the facts of a model.",
+            discussion: "A folder's card.md says more: what it was trained on, how, its scores, and what it gets wrong.")
 
-        @Argument(help: "A .safetensors file.")
-        var file: String
+        @Argument(help: "A .safetensors file, or a model folder. (default: the default model)")
+        var model: String?
 
         func run() throws {
-            let model = try ModelFile(reading: URL(filePath: file))
+            let url = model.map { URL(filePath: $0) } ?? EngineOptions.defaultModelFolder
+            var isFolder: ObjCBool = false
+            if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue {
+                let stages = ModelMetadata.Stage.allCases.map { url.appending(path: "\($0.rawValue).safetensors") }
+                print(try stages.map(Self.facts).joined(separator: "\n\n"))
+                let card = url.appending(path: "card.md")
+                if FileManager.default.fileExists(atPath: card.path) { print("\ncard        \(card.path)") }
+            } else {
+                print(try Self.facts(of: url))
+            }
+        }
+
+        private static func facts(of url: URL) throws -> String {
+            let model = try ModelFile(reading: url)
             let metadata = model.metadata
             let spacing = metadata.spacing.map { "\($0.x) x \($0.y) x \($0.z) mm" } ?? "the scan's own"
             let parameters = model.tensors.values.reduce(0) { $0 + $1.values.count }
-            print(
-                """
+            return """
                 stage       \(metadata.stage.rawValue)
                 width       \(model.width)
                 slices      \(model.slices)
@@ -31,7 +45,8 @@ struct Model: ParsableCommand {
                 spacing     \(spacing)
                 trained on  \(metadata.trainedOn)
                 licence     \(metadata.licence)
-                """)
+                sha256      \(model.sha256 ?? "none")
+                """
         }
     }
 
