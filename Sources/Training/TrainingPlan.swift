@@ -155,7 +155,7 @@ struct TrainingPlan {
         scratch = (0..<threads).map { _ in layout.reserve(threadScratch) }
         sharedScratch = layout.reserve(layers.reduce(0) { max($0, $1.schedule.sharedScratch) })
         gradientSums = layout.reserve(
-            convolutions.reduce(0) { max($0, WeightGradient.sumFloats($1, lanes: lanes, threads: threads)) })
+            convolutions.reduce(0) { max($0, WeightGradient.sumFloats($1, lanes: lanes)) })
         gradientTiles = layout.reserve(
             convolutions.reduce(0) { max($0, WeightGradient.tileFloats($1, lanes: lanes, threads: threads)) })
         partials = layout.reserve(

@@ -3,10 +3,10 @@ internal import Inference
 
 /// The gradient of a convolution's weights, summed over the images of a batch by Winograd's method F(4x4, 3x3).
 ///
-/// Where the sums are small, each thread works on blocks of tiles of its own, which stay in its second-level cache, and
-/// has sums of its own. Where they are large, all threads work on one block after the other: first they transform its
-/// inputs and gradients, then each takes products of some components and channels. Which thread sums what is fixed, so
-/// that the same number of threads gives the same bits.
+/// Where the sums are small, there are several of them, each of every n-th block of tiles: a thread takes a sum and works
+/// through its blocks, which stay in its second-level cache. Where they are large, all threads work on one block after the
+/// other: first they transform its inputs and gradients, then each takes products of some components and channels. So
+/// what is summed in which order does not depend on the threads.
 struct WeightGradient {
     let convolution: TrainedConvolution
     let plain: BlockedTensor
@@ -19,10 +19,12 @@ struct WeightGradient {
     let tiles: Int
     private let lanes: Int
     private let blocks, vectors, plainBlocks: Int
-    private let isOwn: Bool
+    /// How many sums there are; 1 where they are large.
+    private let parts: Int
 
-    /// Sums that each thread has for itself, in bytes.
-    private static let ownSumBytes = 1 << 20
+    /// Sums of a convolution that there are several of, in bytes, and how many then.
+    private static let smallSumBytes = 1 << 20
+    private static let smallSums = 8
     /// Transformed tiles, inputs and gradients, of a thread's own block, and of a common one, which should stay in the
     /// third-level cache.
     private static let ownBytes = 448 << 10
@@ -42,16 +44,16 @@ struct WeightGradient {
         self.lanes = lanes
         let layer = convolution.forward.winograd
         (blocks, vectors, plainBlocks) = (layer.blocks, layer.vectors, layer.plainBlocks)
-        isOwn = Self.isOwn(convolution, lanes: lanes)
+        parts = Self.parts(convolution, lanes: lanes)
     }
 
-    private static func isOwn(_ convolution: TrainedConvolution, lanes: Int) -> Bool {
-        sums(convolution, lanes: lanes) * 4 <= ownSumBytes
+    private static func parts(_ convolution: TrainedConvolution, lanes: Int) -> Int {
+        sums(convolution, lanes: lanes) * 4 <= smallSumBytes ? smallSums : 1
     }
 
     private static func blockTiles(_ convolution: TrainedConvolution, lanes: Int) -> Int {
         let vectors = convolution.forward.winograd.blocks + convolution.forward.winograd.vectors
-        let bytes = isOwn(convolution, lanes: lanes) ? ownBytes : sharedBytes
+        let bytes = parts(convolution, lanes: lanes) > 1 ? ownBytes : sharedBytes
         return max(8, min(mostTiles, bytes / (TrainingKernels.components * vectors * lanes * 4)))
     }
 
@@ -75,25 +77,23 @@ struct WeightGradient {
     }
 
     /// Floats of all sums.
-    static func sumFloats(_ convolution: TrainedConvolution, lanes: Int, threads: Int) -> Int {
-        sums(convolution, lanes: lanes) * (isOwn(convolution, lanes: lanes) ? threads : 1)
+    static func sumFloats(_ convolution: TrainedConvolution, lanes: Int) -> Int {
+        sums(convolution, lanes: lanes) * parts(convolution, lanes: lanes)
     }
 
     /// Floats of all transformed tiles.
     static func tileFloats(_ convolution: TrainedConvolution, lanes: Int, threads: Int) -> Int {
-        tiles(convolution, lanes: lanes) * (isOwn(convolution, lanes: lanes) ? threads : 1)
+        tiles(convolution, lanes: lanes) * (parts(convolution, lanes: lanes) > 1 ? threads : 1)
     }
 
     private var sumComponentStride: Int { blocks * lanes * vectors * lanes }
 
-    /// Where the sums of `thread` begin in the workspace.
-    private func sums(of thread: Int) -> Int {
-        sums + (isOwn ? thread * TrainingKernels.components * sumComponentStride : 0)
-    }
+    /// Where the sums of `part` begin in the workspace.
+    private func sums(of part: Int) -> Int { sums + part * TrainingKernels.components * sumComponentStride }
 
     /// Sets the sums to 0.
     func begin(_ worker: inout Worker, _ context: TrainingContext) {
-        let count = Self.sumFloats(convolution, lanes: lanes, threads: worker.threads) / TrainingKernels.components
+        let count = Self.sumFloats(convolution, lanes: lanes) / TrainingKernels.components
         worker.share(TrainingKernels.components) { part in
             (context.workspace + sums + part * count).update(repeating: 0, count: count)
         }
@@ -109,22 +109,25 @@ struct WeightGradient {
     func add(images: Range<Int>, _ worker: inout Worker, _ context: TrainingContext) {
         let cut = TileBlocks(
             outputs: TrainingKernels.tile, height: gradient.height, width: gradient.width, images: images,
-            size: Self.blockTiles(convolution, lanes: lanes), threads: isOwn ? worker.threads : 1)
-        let offset = isOwn ? worker.thread * Self.tiles(convolution, lanes: lanes) : 0
+            size: Self.blockTiles(convolution, lanes: lanes), threads: parts)
+        let offset = parts > 1 ? worker.thread * Self.tiles(convolution, lanes: lanes) : 0
         let inputStride = Self.componentStride(blocks, tiles: cut.size, lanes: lanes)
         let inputs = context.workspace + tiles + offset
         let target = Tiles(
             inputs: inputs, gradients: inputs + TrainingKernels.components * inputStride, inputStride: inputStride,
             gradientStride: Self.componentStride(vectors, tiles: cut.size, lanes: lanes))
-        if isOwn {
-            for block in stride(from: worker.thread, to: cut.blocks, by: worker.threads) {
-                let range = cut.tiles(of: block)
-                for channel in 0..<blocks + vectors { transform(cut, range, before: 0, channel, to: target, context) }
-                for item in 0..<TrainingKernels.components * blocks {
-                    multiply(item, cut, range.count, target, sums: sums(of: worker.thread), context)
+        if parts > 1 {
+            worker.share(parts) { part in
+                for block in stride(from: part, to: cut.blocks, by: parts) {
+                    let range = cut.tiles(of: block)
+                    for channel in 0..<blocks + vectors {
+                        transform(cut, range, before: 0, channel, to: target, context)
+                    }
+                    for item in 0..<TrainingKernels.components * blocks {
+                        multiply(item, cut, range.count, target, sums: sums(of: part), context)
+                    }
                 }
             }
-            worker.endPhase(of: 0)
         } else {
             addTogether(cut, target, &worker, context)
         }
@@ -219,13 +222,12 @@ struct WeightGradient {
     func finish(_ worker: inout Worker, _ context: TrainingContext) {
         let (inputs, outputs) = (convolution.inputs, convolution.outputs)
         let target = context.gradients + convolution.offset
-        let threads = worker.threads
-        if isOwn && threads > 1 {
+        if parts > 1 {
             worker.share(TrainingKernels.components) { component in
                 let total = context.workspace + sums + component * sumComponentStride
-                for thread in 1..<threads {
-                    let part = context.workspace + sums(of: thread) + component * sumComponentStride
-                    for index in 0..<sumComponentStride { total[index] += part[index] }
+                for part in 1..<parts {
+                    let more = context.workspace + sums(of: part) + component * sumComponentStride
+                    for index in 0..<sumComponentStride { total[index] += more[index] }
                 }
             }
         }
