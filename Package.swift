@@ -43,6 +43,7 @@ let package = Package(
             dependencies: [
                 "Compute", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Segmentation",
                 .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Yams", package: "Yams"),
             ]),

@@ -60,16 +60,35 @@ public struct NewJob: Sendable, Equatable {
     public var uploadBytes: Int
     /// When the upload was complete.
     public var createdAt: Date
+    /// Under which the client may send the same request again; nil where it gave none.
+    public var retryKey: RetryKey?
 
     /// Describes a job; a fresh name and the present time unless others are given.
     public init(
-        id: JobID = JobID(), options: Data, hasReference: Bool, uploadBytes: Int, createdAt: Date = Date()
+        id: JobID = JobID(), options: Data, hasReference: Bool, uploadBytes: Int, createdAt: Date = Date(),
+        retryKey: RetryKey? = nil
     ) {
+        self.retryKey = retryKey
         self.id = id
         self.options = options
         self.hasReference = hasReference
         self.uploadBytes = uploadBytes
         self.createdAt = createdAt
+    }
+}
+
+/// What makes a request that is sent twice one job: the client's key, and a digest that tells the same request from
+/// another one under the same key.
+public struct RetryKey: Sendable, Equatable {
+    /// Chosen by the client.
+    public var key: String
+    /// SHA-256 of all that the request holds, in hexadecimal digits.
+    public var digest: String
+
+    /// A key with the digest of its request.
+    public init(key: String, digest: String) {
+        self.key = key
+        self.digest = digest
     }
 }
 

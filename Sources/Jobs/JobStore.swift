@@ -7,8 +7,12 @@ import Foundation
 public protocol JobStore: Sendable {
     /// Accepts a job; its files are on disk already.
     ///
+    /// A request whose retry key was accepted before is answered with the job of then, whose name is another than
+    /// `new.id`: the new files are the caller's to remove. A key lives as long as its job.
+    ///
     /// - Parameter queueLimit: the most jobs that may wait.
-    /// - Throws: ``JobStoreError/queueFull(limit:)``; ``JobStoreError/alreadyExists(_:)``.
+    /// - Throws: ``JobStoreError/queueFull(limit:)``; ``JobStoreError/alreadyExists(_:)``;
+    ///   ``JobStoreError/keyReused(_:)``.
     func enqueue(_ new: NewJob, queueLimit: Int) throws(JobStoreError) -> Job
 
     /// The job of this name, or nil if there never was one.
@@ -108,6 +112,8 @@ public enum JobStoreError: Error, Equatable, Sendable {
     case notFinished(JobState)
     /// A job of this name was accepted before.
     case alreadyExists(JobID)
+    /// The retry key belongs to this job, which came of another request: status 409.
+    case keyReused(JobID)
     /// No space is left for the store: status 507.
     case diskFull
     /// The database was written by a later version of the program.
@@ -130,6 +136,8 @@ extension JobStoreError: CustomStringConvertible {
             "The job is \(state.rawValue). Cancel it, and delete it once it has stopped."
         case .alreadyExists(let id):
             "A job named \(id) was accepted before."
+        case .keyReused(let id):
+            "The retry key belongs to another request, which became job \(id). Take a new key for a new request."
         case .diskFull:
             "The server's disk is full. Try again later."
         case .newerSchema:

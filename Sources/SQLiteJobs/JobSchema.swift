@@ -35,5 +35,15 @@ let jobSchema: DatabaseMigrator = {
                 CREATE TABLE removed_job (id TEXT PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID;
                 """)
     }
+    migrator.registerMigration("2: retry keys") { db in
+        try db.execute(
+            sql: """
+                CREATE TABLE retry_key (
+                    key TEXT PRIMARY KEY NOT NULL,
+                    digest TEXT NOT NULL,
+                    job_id TEXT NOT NULL UNIQUE REFERENCES job (id) ON DELETE CASCADE
+                ) STRICT, WITHOUT ROWID;
+                """)
+    }
     return migrator
 }()

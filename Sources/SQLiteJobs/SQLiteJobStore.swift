@@ -32,11 +32,18 @@ public final class SQLiteJobStore: JobStore {
     /// Accepts a job: one row, synced with its commit.
     public func enqueue(_ new: NewJob, queueLimit: Int) throws(JobStoreError) -> Job {
         try write { db in
+            if let key = new.retryKey, let earlier = try self.job(under: key, in: db) { return earlier }
             let waiting = try Int.fetchOne(db, sql: "SELECT count(*) FROM job WHERE state = 'queued'") ?? 0
             guard waiting < queueLimit else { throw JobStoreError.queueFull(limit: queueLimit) }
             try self.checkNotRemoved(new.id, in: db)
             guard try !self.exists(new.id, in: db) else { throw JobStoreError.alreadyExists(new.id) }
-            return try JobRow(Job(new)).insert(in: db)
+            let job = try JobRow(Job(new)).insert(in: db)
+            if let key = new.retryKey {
+                try db.execute(
+                    sql: "INSERT INTO retry_key (key, digest, job_id) VALUES (?, ?, ?)",
+                    arguments: [key.key, key.digest, job.id.description])
+            }
+            return job
         }
     }
 
@@ -195,6 +202,15 @@ public final class SQLiteJobStore: JobStore {
         if let row = try JobRow.fetch(db, "SELECT * FROM job WHERE id = ?", [id.description]).first { return row }
         try checkNotRemoved(id, in: db)
         return nil
+    }
+
+    /// The job that came of an earlier request with this key, or nil if there is none.
+    private func job(under key: RetryKey, in db: Database) throws -> Job? {
+        let sql = "SELECT job_id, digest FROM retry_key WHERE key = ?"
+        guard let row = try Row.fetchOne(db, sql: sql, arguments: [key.key]) else { return nil }
+        guard let id = JobID(row["job_id"]) else { throw JobStoreError.damaged(nil) }
+        guard row["digest"] == key.digest else { throw JobStoreError.keyReused(id) }
+        return try job(id, in: db)
     }
 
     private func exists(_ id: JobID, in db: Database) throws -> Bool {

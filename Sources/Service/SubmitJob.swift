@@ -18,10 +18,19 @@ struct SubmitJob: Sendable {
         do {
             let upload = try Upload(request)
             let files = try judge(upload)
-            let job = try keep(upload, files: files)
-            wakeWorkers()
-            logger.info("job queued", metadata: ["job": "\(job.id)", "bytes": "\(job.uploadBytes)"])
-            return .json(202, JobJSON(job), headers: ["Location": "/v1/jobs/\(job.id)"])
+            let key = try RequestKey(request.head.headers).map { key in
+                RetryKey(key: key.text, digest: try upload.digest())
+            }
+            let (job, isNew) = try keep(upload, files: files, key: key)
+            if isNew {
+                wakeWorkers()
+                logger.info("job queued", metadata: ["job": "\(job.id)", "bytes": "\(job.uploadBytes)"])
+            } else {
+                logger.info("request repeated", metadata: ["job": "\(job.id)"])
+            }
+            var response = Response.json(202, JobJSON(job), headers: ["Location": "/v1/jobs/\(job.id)"])
+            if key != nil { response.headers.append(("Idempotent-Replayed", isNew ? "false" : "true")) }
+            return response
         } catch let problem as Problem {
             return problem.response
         } catch let error as VolumeError {
@@ -31,6 +40,8 @@ struct SubmitJob: Sendable {
         } catch JobStoreError.queueFull(let limit) {
             let text = "The queue is full: \(limit) jobs wait. Try again in a minute."
             return Problem(503, "queue_full", text, headers: [("Retry-After", "60")]).response
+        } catch let error as JobStoreError where error.isKeyReused {
+            return Problem(409, "key_reused", "\(error)").response
         } catch SpoolError.diskFull, JobStoreError.diskFull {
             return Problem.storageFull.response
         } catch {
@@ -58,14 +69,20 @@ struct SubmitJob: Sendable {
         return files
     }
 
-    private func keep(_ upload: Upload, files: [(from: URL, name: String)]) throws -> Job {
+    /// Queues the job, unless an earlier request with the same key has.
+    private func keep(
+        _ upload: Upload, files: [(from: URL, name: String)], key: RetryKey?
+    ) throws -> (job: Job, isNew: Bool) {
         let id = JobID()
         let options = try JSONEncoder.hepar.encode(upload.options)
         try spool.adopt(files: files, for: id)
         do {
             let new = NewJob(
-                id: id, options: options, hasReference: upload.reference != nil, uploadBytes: upload.bytes)
-            return try store.enqueue(new, queueLimit: config.queueLimit)
+                id: id, options: options, hasReference: upload.reference != nil, uploadBytes: upload.bytes,
+                retryKey: key)
+            let job = try store.enqueue(new, queueLimit: config.queueLimit)
+            if job.id != id { try spool.remove(id) }
+            return (job, job.id == id)
         } catch {
             try? spool.remove(id)
             throw error

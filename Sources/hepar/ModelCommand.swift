@@ -12,7 +12,8 @@ struct Model: ParsableCommand {
     struct Info: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Print the facts of a model.",
-            discussion: "A folder's card.md says more: what it was trained on, how, its scores, and what it gets wrong.")
+            discussion: "A folder's card.md says more: what it was trained on, how, its scores, and what it gets wrong."
+        )
 
         @Argument(help: "A .safetensors file, or a model folder. (default: the default model)")
         var model: String?

@@ -34,6 +34,31 @@ import Testing
     }
 
     @Test(arguments: StoreKind.allCases)
+    func requestSentAgainUnderItsKeyIsTheSameJob(kind: StoreKind) throws {
+        func new(_ key: String, digest: String) -> NewJob {
+            NewJob(
+                options: Data(), hasReference: false, uploadBytes: 1, retryKey: RetryKey(key: key, digest: digest))
+        }
+        try kind.withStore { store in
+            let first = try store.enqueue(new("a", digest: "1"), queueLimit: 2)
+            #expect(try store.enqueue(new("b", digest: "1"), queueLimit: 2).id != first.id)
+            // A full queue is no reason to refuse what was accepted before.
+            #expect(try store.enqueue(new("a", digest: "1"), queueLimit: 2) == first)
+            #expect(throws: JobStoreError.keyReused(first.id)) {
+                try store.enqueue(new("a", digest: "2"), queueLimit: 2)
+            }
+            #expect(try store.jobs(JobFilter()).count == 2)
+
+            let claim = try #require(try store.claimOne())
+            #expect(claim.job.id == first.id)
+            let done = try store.finish(claim, .succeeded(result: Data()), at: time(1))
+            #expect(try store.enqueue(new("a", digest: "1"), queueLimit: 2) == done)
+            try store.remove(first.id)
+            #expect(try store.enqueue(new("a", digest: "2"), queueLimit: 9).state == .queued)
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
     func listsNewestFirstInPages(kind: StoreKind) throws {
         try kind.withStore { store in
             let ids = try (0..<7).map { _ in try store.enqueueOne().id }

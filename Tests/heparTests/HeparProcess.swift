@@ -96,7 +96,9 @@ final class ServerProcess {
     }
 
     /// Runs the real curl on a path of this server.
-    func curl(_ path: String, _ arguments: String...) throws -> Answer {
+    func curl(_ path: String, _ arguments: String...) throws -> Answer { try curl(path, arguments) }
+
+    func curl(_ path: String, _ arguments: [String]) throws -> Answer {
         let folder = FileManager.default.temporaryDirectory.appending(path: "hepar-curl-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }

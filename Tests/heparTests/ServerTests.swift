@@ -24,7 +24,7 @@ import Testing
     }
 
     private static func submit(_ server: ServerProcess, _ ct: URL, _ more: String...) throws -> ServerProcess.Answer {
-        try server.curl("/v1/jobs", "-F", "image=@\(ct.path)")
+        try server.curl("/v1/jobs", ["-F", "image=@\(ct.path)"] + more)
     }
 
     @Test func theJourneyOfTheReadme() throws {
@@ -88,6 +88,35 @@ import Testing
             #expect(accepted.status == 202)
             let id = try #require(try accepted.json()["id"] as? String)
             #expect(try server.waitForEnd(of: id)["state"] as? String == "succeeded")
+        }
+    }
+
+    /// A client that does not know whether its request arrived sends it again: one job, one set of files.
+    @Test func requestSentAgainUnderItsKeyIsOneJob() throws {
+        try withTemporaryFolder { folder in
+            let files = try Self.phantom(in: folder)
+            let data = folder.appending(path: "data")
+            let server = try ServerProcess(data: data)
+            let key = "Idempotency-Key: 7f3a-1"
+            let first = try Self.submit(server, files.ct, "-H", key)
+            #expect(first.status == 202 && first.headers.contains("Idempotent-Replayed: false"))
+            let id = try #require(try first.json()["id"] as? String)
+
+            let again = try Self.submit(server, files.ct, "-H", key)
+            #expect(again.status == 202 && again.headers.contains("Idempotent-Replayed: true"))
+            #expect(try again.json()["id"] as? String == id)
+            let other = try Self.submit(server, files.ct, "-H", key, "-F", #"options={"full":true}"#)
+            #expect(other.status == 409)
+            #expect(try other.json()["code"] as? String == "key_reused")
+            let bad = try Self.submit(server, files.ct, "-H", "Idempotency-Key: a b")
+            #expect(bad.status == 400)
+
+            let jobs = try server.curl("/v1/jobs").json()["jobs"] as? [[String: Any]]
+            #expect(jobs?.count == 1)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: data.appending(path: "jobs").path) == [id])
+            #expect(try server.waitForEnd(of: id)["state"] as? String == "succeeded")
+            let late = try Self.submit(server, files.ct, "-H", key)
+            #expect(try late.json()["state"] as? String == "succeeded")
         }
     }
 
