@@ -14,7 +14,7 @@ final class DaemonCore: Sendable {
     /// How long a client may go on sending a body that was answered already.
     let drainTime = Duration.seconds(5)
 
-    private let handler: @Sendable (Request) -> Response
+    private let handler: @Sendable (Request) -> Answer
     private let state = Mutex(State())
 
     private struct State {
@@ -25,7 +25,7 @@ final class DaemonCore: Sendable {
 
     init(
         settings: DaemonSettings, connectionLimit: Int, logger: Logger, write: @escaping UploadFile.Write,
-        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Response
+        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Answer
     ) {
         self.settings = settings
         self.logger = logger
@@ -67,10 +67,18 @@ final class DaemonCore: Sendable {
     func answer(_ request: Request, files: [URL], of exchange: Exchange) {
         handlers.run { [self] in
             // A stop may have answered it while it waited for a thread: then nothing must be done for it any more.
-            let answer = exchange.awaitsAnswer ? handler(request) : Refusal.stopping.response
-            let response = PreparedResponse(answer, id: request.head.id, logger: logger)
-            for file in files { UploadFile.remove(file) }
-            exchange.deliver(response)
+            switch exchange.awaitsAnswer ? handler(request) : .now(Refusal.stopping.response) {
+            case .now(let answer):
+                let response = PreparedResponse(answer, id: request.head.id, logger: logger)
+                for file in files { UploadFile.remove(file) }
+                exchange.deliver(response)
+            case .later(let begin):
+                for file in files { UploadFile.remove(file) }
+                begin(
+                    Reply { [logger] answer in
+                        exchange.deliver(PreparedResponse(answer, id: request.head.id, logger: logger))
+                    })
+            }
         }
     }
 

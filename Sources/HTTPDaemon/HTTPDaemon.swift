@@ -35,12 +35,12 @@ public final class HTTPDaemon: Sendable {
     ///     id; never a query, a header or the name of a file.
     ///   - plan: asked when a head has come, before any of the body; runs on a thread that serves sockets, so it must
     ///     not block.
-    ///   - answer: asked when the request is complete; may block. Files of the request that it does not rename are
-    ///     removed when it returns.
+    ///   - answer: asked when the request is complete; may block, or promise a response for later. Files of the request
+    ///     that it does not rename are removed when it returns.
     /// - Throws: ``DaemonError``: a setting out of range, an unknown host, a port in use.
     public convenience init(
         settings: DaemonSettings, logger: Logger, plan: @escaping @Sendable (RequestHead) -> BodyPlan,
-        answer: @escaping @Sendable (Request) -> Response
+        answer: @escaping @Sendable (Request) -> Answer
     ) throws(DaemonError) {
         try self.init(
             settings: settings, logger: logger, write: { Glibc.write($0, $1.baseAddress, $1.count) }, plan: plan,
@@ -49,7 +49,7 @@ public final class HTTPDaemon: Sendable {
 
     init(
         settings: DaemonSettings, logger: Logger, write: @escaping UploadFile.Write,
-        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Response
+        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Answer
     ) throws(DaemonError) {
         try settings.check()
         connectionLimit = Self.connectionLimit(settings)

@@ -10,6 +10,7 @@ import Segmentation
 public final class HeparService: Sendable {
     private let daemon: HTTPDaemon
     private let workers: WorkerPool
+    private let watch: JobWatch
     private let lock: SpoolLock
 
     /// The port that is listened on.
@@ -24,6 +25,9 @@ public final class HeparService: Sendable {
         logger: Logger
     ) throws {
         lock = try spool.lock()
+        let watch = JobWatch()
+        self.watch = watch
+        let store = WatchedJobStore(store) { watch.changed($0) }
         // A store that cannot answer stops the sweep: files of accepted jobs must never be taken for leftovers.
         let removed = try spool.sweep(keeping: store.contains)
         let requeued = try store.releaseAll(at: Date())
@@ -34,7 +38,7 @@ public final class HeparService: Sendable {
         ) { job, folder, context in
             try work(job, in: folder, limits: config.volumeLimits, segmenter: segmenter, team: team, context: context)
         }
-        let routes = Routes(config: config, store: store, spool: spool, workers: workers, logger: logger)
+        let routes = Routes(config: config, store: store, spool: spool, workers: workers, watch: watch, logger: logger)
         var settings = DaemonSettings()
         settings.host = config.host
         settings.port = config.port
@@ -48,6 +52,7 @@ public final class HeparService: Sendable {
 
     /// Stops listening, then gives running jobs back to the queue.
     public func stop() {
+        watch.end()
         daemon.stop()
         workers.stop(timeout: .seconds(10))
     }

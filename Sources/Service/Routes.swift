@@ -9,6 +9,7 @@ struct Routes: Sendable {
     let store: any JobStore
     let spool: Spool
     let workers: WorkerPool
+    let watch: JobWatch
     let logger: Logger
 
     /// Every path and its methods, as openapi.yaml writes them; a test holds the two together.
@@ -27,7 +28,7 @@ struct Routes: Sendable {
         return .files(folder: spool.incoming, limit: config.uploadLimitMiB << 20)
     }
 
-    func answer(_ request: Request) -> Response {
+    func answer(_ request: Request) -> Answer {
         var logger = logger
         logger[metadataKey: "request"] = "\(request.head.id)"
         let segments = request.head.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
@@ -42,14 +43,24 @@ struct Routes: Sendable {
                 throw Problem(
                     405, "method_not_allowed", "This address answers \(allowed).", headers: [("Allow", allowed)])
             }
-            return try answer(request, method: method, segments: segments, logger: logger)
+            if method == "GET", segments.count == 3 {
+                return try state(of: job(segments[2]), query: request.head.query, logger: logger)
+            }
+            return .now(try answer(request, method: method, segments: segments, logger: logger))
         } catch let problem as Problem {
-            return problem.response
-        } catch JobStoreError.removed {
-            return Problem(410, "deleted", "The job was deleted, with its files.").response
-        } catch JobStoreError.diskFull {
-            return Problem.storageFull.response
+            return .now(problem.response)
         } catch {
+            return .now(Self.response(to: error, logger))
+        }
+    }
+
+    private static func response(to error: any Error, _ logger: Logger) -> Response {
+        switch error {
+        case JobStoreError.removed:
+            return Problem(410, "deleted", "The job was deleted, with its files.").response
+        case JobStoreError.diskFull:
+            return Problem.storageFull.response
+        default:
             logger.error("request failed", metadata: ["error": "\(type(of: error))"])
             return Problem(500, "internal", "The service could not answer. Its log has the details.").response
         }
@@ -77,8 +88,6 @@ struct Routes: Sendable {
             return try list(request.head)
         case ("DELETE", 3):
             return try delete(job(segments[2]), logger: logger)
-        case (_, 3):
-            return .json(200, JobJSON(try job(segments[2])))
         default:
             return try result(of: job(segments[2]), segments[3])
         }
@@ -92,6 +101,34 @@ struct Routes: Sendable {
             throw Problem(404, "unknown_job", "There is no job with this id.")
         }
         return job
+    }
+
+    /// The longest time in seconds that a client may wait for a job to change.
+    static let longestWait = 300
+
+    /// The job as it is; with `wait`, as it is once its state has changed, or that many seconds are over.
+    private func state(of job: Job, query: [String: String], logger: Logger) throws -> Answer {
+        if let name = query.keys.first(where: { $0 != "wait" }) {
+            throw Problem(400, "bad_query", "\(name.prefix(40)) is not known here. Only wait may be asked for.")
+        }
+        guard let text = query["wait"] else { return .now(.json(200, JobJSON(job))) }
+        guard let seconds = Int(text), (0...Self.longestWait).contains(seconds) else {
+            throw Problem(400, "bad_query", "wait must be a whole number of seconds from 0 to \(Self.longestWait).")
+        }
+        guard !job.state.isFinal, seconds > 0 else { return .now(.json(200, JobJSON(job))) }
+        return .later { [store, watch] reply in
+            @Sendable func answer() {
+                do {
+                    guard let now = try store.job(job.id) else { throw JobStoreError.removed(job.id) }
+                    reply.send(.json(200, JobJSON(now)))
+                } catch {
+                    reply.send(Self.response(to: error, logger))
+                }
+            }
+            watch.wait(for: job.id, timeout: .seconds(seconds), answer: answer)
+            // What changed between the first look and the wait has told nobody.
+            if (try? store.job(job.id))?.state != job.state { answer() }
+        }
     }
 
     private func list(_ head: RequestHead) throws -> Response {

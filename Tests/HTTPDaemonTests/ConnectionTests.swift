@@ -242,6 +242,29 @@ import Testing
         #expect(clients.allSatisfy { $0.answer()?.text == "waited" })
     }
 
+    /// Far more promises than handler threads: others are served meanwhile, and every client gets an answer.
+    @Test func promisedAnswersKeepNoThread() throws {
+        let clients = (0..<200).map { _ in server.client() }
+        for client in clients { client.send(lines: "GET /later HTTP/1.1\nHost: a\n\n") }
+        server.later.wait(for: clients.count)
+        let other = server.client()
+        other.send(lines: "GET /hello HTTP/1.1\nHost: a\n\n")
+        #expect(other.answer()?.text == "hello")
+        for reply in server.later.take() {
+            reply.send(.data(200, Data("at last".utf8), type: "text/plain"))
+            reply.send(.data(200, Data("too late".utf8), type: "text/plain"))
+        }
+        #expect(clients.allSatisfy { $0.answer()?.text == "at last" })
+    }
+
+    @Test func forgottenPromiseIsTold() throws {
+        let client = server.client()
+        client.send(lines: "GET /later HTTP/1.1\nHost: a\n\n")
+        server.later.wait(for: 1)
+        _ = server.later.take()
+        #expect(client.answer()?.status == 500)
+    }
+
     @Test func curlUnderstandsIt() throws {
         let file = server.folder.appendingPathComponent("body")
         let bytes = noise(300_000)

@@ -110,7 +110,7 @@ import Testing
         do {
             let daemon = try HTTPDaemon(
                 settings: DaemonSettings(host: "::", port: 0), logger: .silent, plan: { _ in .none },
-                answer: { .data(200, Data($0.head.peerAddress.utf8), type: "text/plain") })
+                answer: { .now(.data(200, Data($0.head.peerAddress.utf8), type: "text/plain")) })
             let client = TestClient(port: daemon.port)
             client.send(lines: "GET / HTTP/1.1\nHost: a\n\n")
             #expect(client.answer()?.text == "127.0.0.1")
@@ -121,7 +121,7 @@ import Testing
         func start(_ settings: DaemonSettings) throws {
             _ = try HTTPDaemon(
                 settings: settings, logger: .silent, plan: { _ in .none },
-                answer: { _ in Response(status: 200) })
+                answer: { _ in .now(Response(status: 200)) })
         }
         let server = try TestServer()
         #expect { try start(DaemonSettings(host: "127.0.0.1", port: server.port)) } throws: { error in

@@ -12,6 +12,8 @@ final class TestServer: Sendable {
     let log = TestLog()
     /// `/wait` answers when it is signalled.
     let gate = DispatchSemaphore(value: 0)
+    /// What `/later` was promised.
+    let later = Promises()
     /// The paths of the requests that came to a handler.
     let handled: Journal
 
@@ -25,7 +27,7 @@ final class TestServer: Sendable {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(name, isDirectory: true)
         uploads = folder.appendingPathComponent("uploads", isDirectory: true)
         try FileManager.default.createDirectory(at: uploads, withIntermediateDirectories: true)
-        let (folder, uploads, gate, log) = (folder, uploads, gate, log)
+        let (folder, uploads, gate, log, later) = (folder, uploads, gate, log, later)
         let handled = Journal()
         self.handled = handled
         daemon = try HTTPDaemon(
@@ -34,7 +36,8 @@ final class TestServer: Sendable {
             plan: { head in plan ?? Self.plan(head, uploads: uploads) },
             answer: { request in
                 handled.add(request.head.path)
-                return Self.answer(request, folder: folder, gate: gate)
+                if request.head.path == "/later" { return .later { later.keep($0) } }
+                return .now(Self.answer(request, folder: folder, gate: gate))
             })
     }
 
@@ -83,6 +86,28 @@ final class TestServer: Sendable {
             return .data(200, Data("waited".utf8), type: "text/plain")
         default: return .problem(404, detail: "No such thing.", code: "not_found", extra: ["hint": [1, 2]])
         }
+    }
+}
+
+/// Replies that a test gives when it likes.
+final class Promises: Sendable {
+    private let kept = Mutex<[Reply]>([])
+
+    var count: Int { kept.withLock { $0.count } }
+
+    func keep(_ reply: Reply) { kept.withLock { $0.append(reply) } }
+
+    /// Hands out all replies and keeps none.
+    func take() -> [Reply] {
+        kept.withLock { kept in
+            defer { kept = [] }
+            return kept
+        }
+    }
+
+    /// Waits until there are `count`, or ten seconds are over.
+    func wait(for count: Int) {
+        for _ in 0..<1_000 where self.count < count { usleep(10_000) }
     }
 }
 

@@ -120,6 +120,24 @@ import Testing
         }
     }
 
+    /// Each wait ends with a change: queued, running, succeeded; a stop of the server ends those that are left.
+    @Test func waitingClientsAreToldOfEachChange() throws {
+        try withTemporaryFolder { folder in
+            let files = try Self.phantom(in: folder)
+            let server = try ServerProcess(data: folder.appending(path: "data"))
+            let ids = try (0..<2).map { _ in try #require(try Self.submit(server, files.ct).json()["id"] as? String) }
+            // One worker: the second job waits for the first.
+            var states = [try server.curl("/v1/jobs/\(ids[1])?wait=0").json()["state"] as? String]
+            while let last = states.last, last == "queued" || last == "running", states.count < 5 {
+                states.append(try server.curl("/v1/jobs/\(ids[1])?wait=50").json()["state"] as? String)
+            }
+            #expect(states.compactMap { $0 }.suffix(2) == ["running", "succeeded"] && states.count <= 3)
+            for bad in ["wait=-1", "wait=301", "wait=soon", "weight=1"] {
+                #expect(try server.curl("/v1/jobs/\(ids[1])?\(bad)").status == 400, "\(bad)")
+            }
+        }
+    }
+
     /// Each bad upload: a 4xx with a code and a sentence, and the server serves on.
     @Test func badUploadsAreToldWhatToChange() throws {
         try withTemporaryFolder { folder in

@@ -1,0 +1,77 @@
+import Foundation
+import Jobs
+import Synchronization
+
+/// Clients that wait for a job to change. They cost a closure each; one thread serves them all.
+final class JobWatch: Sendable {
+    private struct Waiter {
+        let job: JobID
+        let until: ContinuousClock.Instant
+        let answer: @Sendable () -> Void
+    }
+
+    private struct State {
+        var waiters: [Waiter] = []
+        var due: [Waiter] = []
+        var isEnding = false
+    }
+
+    private let state = Mutex(State())
+    private let bell = DispatchSemaphore(value: 0)
+
+    init() {
+        let thread = Thread { [self] in work() }
+        thread.name = "job-watch"
+        thread.start()
+    }
+
+    /// Calls `answer` on the watch's thread when the job has changed, or `timeout` is over, or the service stops.
+    func wait(for job: JobID, timeout: Duration, answer: @escaping @Sendable () -> Void) {
+        let waiter = Waiter(job: job, until: .now + timeout, answer: answer)
+        state.withLock { state in
+            if state.isEnding { state.due.append(waiter) } else { state.waiters.append(waiter) }
+        }
+        bell.signal()
+    }
+
+    /// A job is in another state than before.
+    func changed(_ job: JobID) {
+        let isAwaited = state.withLock { state in
+            let waiting = state.waiters
+            state.waiters = waiting.filter { $0.job != job }
+            state.due += waiting.filter { $0.job == job }
+            return !state.due.isEmpty
+        }
+        if isAwaited { bell.signal() }
+    }
+
+    /// Answers all who wait, and from now on everyone at once.
+    func end() {
+        state.withLock { state in
+            state.isEnding = true
+            state.due += state.waiters
+            state.waiters = []
+        }
+        bell.signal()
+    }
+
+    private func work() {
+        while true {
+            let (due, next, hasEnded) = state.withLock { state in
+                let now = ContinuousClock.now
+                let due = state.due + state.waiters.filter { $0.until <= now }
+                state.due = []
+                state.waiters.removeAll { $0.until <= now }
+                return (due, state.waiters.map(\.until).min(), state.isEnding)
+            }
+            for waiter in due { waiter.answer() }
+            if hasEnded && due.isEmpty { return }
+            guard let next else {
+                bell.wait()
+                continue
+            }
+            let left = max(.zero, next - .now) / .milliseconds(1)
+            _ = bell.wait(timeout: .now() + .milliseconds(Int(left) + 1))
+        }
+    }
+}
