@@ -25,13 +25,15 @@ final class JobWatch: Sendable {
         thread.start()
     }
 
-    /// Calls `answer` on the watch's thread when the job has changed, or `timeout` is over, or the service stops.
+    /// Calls `answer`, on the watch's thread, when the job has changed, or `timeout` is over, or the service stops; at
+    /// once if it has stopped already.
     func wait(for job: JobID, timeout: Duration, answer: @escaping @Sendable () -> Void) {
         let waiter = Waiter(job: job, until: .now + timeout, answer: answer)
-        state.withLock { state in
-            if state.isEnding { state.due.append(waiter) } else { state.waiters.append(waiter) }
+        let isKept = state.withLock { state in
+            if !state.isEnding { state.waiters.append(waiter) }
+            return !state.isEnding
         }
-        bell.signal()
+        if isKept { bell.signal() } else { answer() }
     }
 
     /// A job is in another state than before.
@@ -45,7 +47,7 @@ final class JobWatch: Sendable {
         if isAwaited { bell.signal() }
     }
 
-    /// Answers all who wait, and from now on everyone at once.
+    /// Answers all who wait, and from now on everyone at once; the thread ends.
     func end() {
         state.withLock { state in
             state.isEnding = true
