@@ -21,6 +21,9 @@ public struct Segmentation: Sendable {
     /// The most dropped components that are listed one by one.
     public static let droppedLimit = 100
 
+    /// Whether a person should look at the result before it is used: a finding says that it may be wrong.
+    public var needsReview: Bool { findings.contains { $0.severity == .warning } }
+
     /// Lesion volume over liver volume; nil without a liver.
     public var tumourBurden: Double? { liverMl > 0 ? lesionMl / liverMl : nil }
 }
@@ -109,11 +112,12 @@ extension Segmenter {
         }
         try progress(SliceProgress(stage: .rules, done: 0, total: 1))
         let ruled = timings.time("rules") { applyRules(answer, threshold: Self.lesionThreshold, team: team) }
-        guard ruled.liverComponents > 0 else { return noLiver(volume, timings: timings) }
+        guard let liver = ruled.liver else { return noLiver(volume, timings: timings) }
+        let facts = timings.time("plausibility") { LiverFacts(ruled, liver: liver, in: box, of: volume) }
         let labels = timings.time("assemble") {
             place(ruled.labels, in: box, of: volume.shape, spacing: volume.spacing)
         }
-        return report(ruled, labels: labels, box: box, header: scan.header, timings: timings)
+        return report(ruled, facts, labels: labels, box: box, header: scan.header, timings: timings)
     }
 
     /// Stage 1: the liver's region on the CT's grid, or nil if there is no liver.
@@ -153,7 +157,8 @@ extension Segmenter {
     }
 
     private func report(
-        _ ruled: RuledResult, labels: Volume<UInt8>, box: Box, header: NIfTIHeader, timings: Timings
+        _ ruled: RuledResult, _ facts: LiverFacts, labels: Volume<UInt8>, box: Box, header: NIfTIHeader,
+        timings: Timings
     ) -> Segmentation {
         let corner = SIMD3(Double(box.x.lowerBound), Double(box.y.lowerBound), Double(box.z.lowerBound))
         let ml = labels.voxelMillilitres
@@ -179,11 +184,10 @@ extension Segmenter {
                 largestProbability: $0.measures.largestProbability, meanProbability: $0.measures.meanProbability,
                 centroidRasMm: centroid($0.measures))
         }
-        let liverVoxels = ruled.labels.voxels.reduce(0) { $0 + ($1 >= Label.liver ? 1 : 0) }
         let lesionVoxels = ruled.lesions.reduce(0) { $0 + $1.component.voxelCount }
         return Segmentation(
             labels: labels, lesions: lesions, dropped: dropped, droppedCount: ruled.dropped.count,
-            liverMl: Double(liverVoxels) * ml, lesionMl: Double(lesionVoxels) * ml, findings: [], timings: timings)
+            liverMl: facts.millilitres, lesionMl: Double(lesionVoxels) * ml, findings: facts.findings, timings: timings)
     }
 }
 

@@ -8,8 +8,10 @@ struct RuledResult {
     /// The lesions kept, largest first, and those dropped.
     var lesions: [(component: Component, measures: ComponentMeasures)]
     var dropped: [(component: Component, measures: ComponentMeasures, reason: DroppedComponent.Reason)]
-    /// Components of liver (with lesions) that were found, before the largest was kept.
-    var liverComponents: Int
+    /// The liver that was kept, lesions included; nil if there is none.
+    var liver: Component?
+    /// Voxels of each component of liver (with lesions) that was left out.
+    var otherLiverVoxels: [Int] = []
 }
 
 /// Keeps the largest liver component (lesions count as liver), and in it the lesions with a voxel of at least
@@ -20,7 +22,7 @@ func applyRules(_ result: consuming LesionStageResult, threshold: Double, team: 
     let livers = connectedComponents(of: labels, where: { $0 >= Label.liver }, team: team)
     let candidates = connectedComponents(of: labels, where: { $0 == Label.lesion }, team: team)
     guard let kept = indexOfLargest(livers) else {
-        return RuledResult(labels: labels, lesions: [], dropped: [], liverComponents: 0)
+        return RuledResult(labels: labels, lesions: [], dropped: [])
     }
     for (index, liver) in livers.enumerated() where index != kept {
         labels.fill(liver, with: Label.background)
@@ -46,7 +48,9 @@ func applyRules(_ result: consuming LesionStageResult, threshold: Double, team: 
     }
     lesions.sort { $0.component.voxelCount > $1.component.voxelCount }
     dropped.sort { $0.component.voxelCount > $1.component.voxelCount }
-    return RuledResult(labels: labels, lesions: lesions, dropped: dropped, liverComponents: livers.count)
+    return RuledResult(
+        labels: labels, lesions: lesions, dropped: dropped, liver: livers[kept],
+        otherLiverVoxels: livers.indices.filter { $0 != kept }.map { livers[$0].voxelCount })
 }
 
 /// The component of most voxels; of equals, the first in scan order.

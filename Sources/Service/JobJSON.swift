@@ -30,6 +30,7 @@ struct JobJSON: Codable, Sendable {
     @Nullable var failure: Failure?
     let options: Segmenter.Options
     let findings: [Finding]
+    let needsReview: Bool
     @Nullable var timingsMs: [String: Double]?
     let links: Links
 
@@ -42,6 +43,7 @@ struct JobJSON: Codable, Sendable {
         case startedAt = "started_at"
         case finishedAt = "finished_at"
         case failure, options, findings
+        case needsReview = "needs_review"
         case timingsMs = "timings_ms"
         case links
     }
@@ -60,6 +62,7 @@ struct JobJSON: Codable, Sendable {
         createdAt = job.createdAt
         options = (try? JSONDecoder().decode(Segmenter.Options.self, from: job.options)) ?? .init()
         findings = result?.findings ?? []
+        needsReview = findings.contains { $0.severity == .warning }
         links = Links(
             self: path, mask: succeeded ? "\(path)/mask" : nil, report: succeeded ? "\(path)/report" : nil)
         stage = job.stage

@@ -46,6 +46,8 @@ public struct Report: Codable, Sendable {
     public let droppedCount: Int
     /// What the reader should know.
     public let findings: [Finding]
+    /// Whether a person should look at the result before it is used.
+    public let needsReview: Bool
     /// Against the reference; null without one.
     @Nullable public private(set) var scores: CaseScores?
     /// Milliseconds of each step, and of all.
@@ -59,7 +61,9 @@ public struct Report: Codable, Sendable {
         case tumourBurden = "tumour_burden"
         case lesions, dropped
         case droppedCount = "dropped_count"
-        case findings, scores
+        case findings
+        case needsReview = "needs_review"
+        case scores
         case timingsMs = "timings_ms"
     }
 
@@ -80,6 +84,7 @@ public struct Report: Codable, Sendable {
         dropped = segmentation.dropped
         droppedCount = segmentation.droppedCount
         findings = segmentation.findings
+        needsReview = segmentation.needsReview
         self.scores = scores
         timingsMs = Dictionary(timings.steps.map { ($0.name, $0.ms) }, uniquingKeysWith: +)
             .merging(["total": timings.totalMs]) { $1 }

@@ -49,7 +49,7 @@ import Testing
         #expect(text(ruled.labels) == ["LLLL.....", "LTTL.....", "LLLL....."])
         #expect(ruled.lesions.count == 1)
         #expect(ruled.dropped.map(\.reason) == [.outsideLiver])
-        #expect(ruled.liverComponents == 2)
+        #expect(ruled.liver?.voxelCount == 12 && ruled.otherLiverVoxels == [3])
     }
 
     @Test func aLesionCountsAsLiverWhenTheLargestIsChosen() {
@@ -73,7 +73,7 @@ import Testing
 
     @Test func nothingFoundIsAResult() {
         let ruled = applyRules(result(["...."]), threshold: 0.8, team: team)
-        #expect(ruled.liverComponents == 0)
+        #expect(ruled.liver == nil)
     }
 
     @Test func partsOfASliceThatDoNotTouchAreMeasuredApart() throws {
