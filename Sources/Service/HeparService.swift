@@ -80,7 +80,8 @@ private func work(
             context.report(stage: progress.stage.rawValue, progress: progress.fraction)
         }
         try spoolReport(report, to: folder.appending(path: JobFiles.report))
-        return try JSONEncoder.hepar.encode(JobResult(findings: report.findings, timingsMs: report.timingsMs))
+        return try JSONEncoder.hepar.encode(
+            JobResult(findings: report.findings, timingsMs: report.timingsMs, model: report.model))
     } catch let error as VolumeError {
         if error.isUsersFault { throw JobFailure(code: error.code, message: "\(error)") }
         throw RetryableFailure(code: error.code, message: "\(error)")

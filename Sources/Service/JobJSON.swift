@@ -32,6 +32,7 @@ struct JobJSON: Codable, Sendable {
     let findings: [Finding]
     let needsReview: Bool
     @Nullable var timingsMs: [String: Double]?
+    @Nullable var model: Report.Model?
     let links: Links
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -45,7 +46,7 @@ struct JobJSON: Codable, Sendable {
         case failure, options, findings
         case needsReview = "needs_review"
         case timingsMs = "timings_ms"
-        case links
+        case model, links
     }
 
     init(_ job: Job) {
@@ -70,6 +71,7 @@ struct JobJSON: Codable, Sendable {
         finishedAt = job.finishedAt
         failure = job.failure.map { Failure(code: $0.code, message: $0.message) }
         timingsMs = result?.timingsMs
+        model = result?.model
     }
 }
 
@@ -77,6 +79,8 @@ struct JobJSON: Codable, Sendable {
 struct JobResult: Codable, Sendable {
     let findings: [Finding]
     let timingsMs: [String: Double]
+    /// Nil in rows of versions that did not keep it.
+    var model: Report.Model?
 }
 
 /// A page of jobs. openapi.yaml, schema `JobList`.

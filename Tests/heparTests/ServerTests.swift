@@ -45,6 +45,8 @@ import Testing
             #expect(job["state"] as? String == "succeeded")
             #expect(job["progress"] as? Double == 1)
             #expect((job["timings_ms"] as? [String: Double])?["total"] ?? 0 > 0)
+            let lesionModel = (job["model"] as? [String: Any])?["lesion"] as? [String: Any]
+            #expect((lesionModel?["sha256"] as? String)?.count == 64)
 
             let mask = folder.appending(path: "mask.nii.gz")
             let answer = try server.curl("/v1/jobs/\(id)/mask")
