@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 
 score() { # NAME CT REFERENCE
     "$HEPAR" segment "$2" --model "$model" --output "$work/mask.nii.gz" --reference "$3" \
-        --report "$work/report.json" >/dev/null
+        --report "$work/report.json" >/dev/null 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
     jq -r --arg name "$1" '"| \($name) | \(.scores.liver.dice * 1000 | round / 1000) | \(.scores.lesion.dice * 1000 | round / 1000) |"' \
         "$work/report.json"
     if [ -n "$pictures" ]; then
