@@ -2,8 +2,7 @@
 #include "CKernels.h"
 
 #define DECLARE(set)                                                                                               \
-    void ck_filters_4_##set(const ck_filters *);                                                                   \
-    void ck_filters_6_##set(const ck_filters *);                                                                   \
+    void ck_filters_##set(const ck_filters *);                                                                     \
     void ck_gradient_tiles_##set(const ck_gradient_tiles *);                                                       \
     void ck_tile_products_##set(const ck_tile_products *);                                                         \
     void ck_filter_gradients_##set(const ck_filter_gradients *);                                                   \
@@ -18,7 +17,7 @@
 
 #define KERNELS(set)                                                                                               \
     static const ck_training_kernels kernels_##set = {                                                             \
-        ck_filters_4_##set, ck_filters_6_##set, ck_gradient_tiles_##set, ck_tile_products_##set,                   \
+        ck_filters_##set, ck_gradient_tiles_##set, ck_tile_products_##set,                                         \
         ck_filter_gradients_##set, ck_sum_##set, ck_squares_##set, ck_norm_##set, ck_norm_sums_##set,              \
         ck_norm_backward_##set, ck_pool_##set, ck_pool_backward_##set, ck_gather_##set};
 

@@ -100,9 +100,9 @@ CK_TARGET void CK_NAME(ck_filter_gradients)(const ck_filter_gradients *job) {
     }
 }
 
-CK_INLINE void filters(const ck_filters *job, const int outputs) {
-    const int side = outputs + 2;
-    vec taps[9], between[8][3];
+CK_TARGET void CK_NAME(ck_filters)(const ck_filters *job) {
+    enum { outputs = 4, side = outputs + 2 };
+    vec taps[9], between[side][3];
     float gathered[9][CK_LANES] __attribute__((aligned(64))) = {0};
     for (long lane = 0; lane < job->count; lane++) {
         const float *filter = job->filters + lane * job->lane_stride;
@@ -122,6 +122,3 @@ CK_INLINE void filters(const ck_filters *job, const int outputs) {
                 between[i][0] * (float)g[0] + between[i][1] * (float)g[1] + between[i][2] * (float)g[2]);
     }
 }
-
-CK_TARGET void CK_NAME(ck_filters_4)(const ck_filters *job) { filters(job, 4); }
-CK_TARGET void CK_NAME(ck_filters_6)(const ck_filters *job) { filters(job, 6); }

@@ -90,7 +90,7 @@ struct TrainedConvolution {
         var job = ck_filters(
             filters: context.parameters + offset + filter, lane_stride: laneStride, tap_stride: tapStride,
             count: min(lanes, count), components: target.start, component_stride: target.componentStride)
-        context.kernels.operations.filters_4(&job)
+        context.kernels.operations.filters(&job)
     }
 
     /// Runs one of the layers.

@@ -58,9 +58,8 @@ typedef struct ck_row {
 
 // The operations for one instruction set.
 typedef struct ck_training_kernels {
-    void (*filters_4)(const ck_filters *);
-    void (*filters_6)(const ck_filters *);
-    // For F(4x4, 3x3).
+    // For F(4x4, 3x3), which is all that training uses.
+    void (*filters)(const ck_filters *);
     void (*gradient_tiles)(const ck_gradient_tiles *);
     void (*tile_products)(const ck_tile_products *);
     void (*filter_gradients)(const ck_filter_gradients *);
