@@ -17,7 +17,7 @@ public struct DataOptions: Equatable, Sendable {
     /// `NAME.json` is one of them without being named.
     public var singleSlices: [String]
     /// Names of the cases whose mask does not tell lesion from liver. In the lesion stage its pixels are
-    /// ``Batch/ignored``; what lies outside the mask still counts.
+    /// ``Batch/foreground``.
     public var mergedLabels: [String]
     /// How many phantoms are mixed in.
     public var phantoms: Int

@@ -66,6 +66,11 @@ struct LossPasses {
         return (other, own)
     }
 
+    /// The probability of all classes but the background together; never 0, so that its logarithm is finite.
+    private func foreground(_ pixel: UnsafeMutablePointer<Float>) -> Float {
+        max((1..<classes).reduce(0) { $0 + pixel[$1] }, .leastNormalMagnitude)
+    }
+
     /// Turns the logits of one strip into probabilities.
     private func probabilities(of item: Int, _ context: TrainingContext) -> LossSums {
         let (image, strip) = (item / strips, item % strips)
@@ -79,16 +84,19 @@ struct LossPasses {
                 for index in 1..<classes where pixel[index] > pixel[best] { best = index }
                 let most = pixel[best]
                 var total: Float = 0
-                let logit = label == Batch.ignored ? 0 : pixel[Int(label)]
+                let logit = label == Batch.foreground ? 0 : pixel[Int(label)]
                 for index in 0..<classes {
                     pixel[index] = expf(pixel[index] - most)
                     total += pixel[index]
                 }
                 for index in 0..<classes { pixel[index] /= total }
-                guard label != Batch.ignored else { continue }
+                sums.count += 1
+                guard label != Batch.foreground else {
+                    sums.entropy -= Double(loss.classWeights[1] * logf(foreground(pixel)))
+                    continue
+                }
                 let own = Int(label)
                 sums.entropy += Double(loss.classWeights[own] * (logf(total) + most - logit))
-                sums.count += 1
                 sums.predicted[best] += 1
                 sums.present[own] += 1
                 if best == own { sums.hits[own] += 1 }
@@ -111,8 +119,15 @@ struct LossPasses {
             for x in 0..<batch.width {
                 let label = batch.labels[(image * batch.height + y) * batch.width + x]
                 let pixel = row + x * logits.lanes
-                guard label != Batch.ignored else {
-                    for index in 0..<classes { pixel[index] = 0 }
+                guard label != Batch.foreground else {
+                    let weight = loss.classWeights[1] * scale
+                    let background = pixel[0]
+                    let shared = background / foreground(pixel)
+                    for index in 0..<classes {
+                        // By a logit of the foreground: p - p / sum = -p (1 - sum) / sum.
+                        pixel[index] *= index == 0 ? weight : -weight * shared
+                        sums[index] += Double(pixel[index])
+                    }
                     continue
                 }
                 let own = Int(label)
@@ -131,7 +146,8 @@ struct LossPasses {
     }
 }
 
-/// Sums over the pixels of a strip, or of a batch, that count; of classes where there are several.
+/// Sums over the pixels of a strip, or of a batch; of classes, without the pixels that are ``Batch/foreground``, where
+/// there are several.
 struct LossSums {
     var entropy = 0.0
     var count = 0

@@ -20,7 +20,7 @@ public struct TrainingCase: Sendable {
     public let kind: Kind
     /// HU rounded to whole numbers, on canonical axes, clipped ``headroom`` beyond the window.
     public let ct: Volume<Int16>
-    /// The class of each voxel, or ``Batch/ignored``.
+    /// The class of each voxel, or ``Batch/foreground``.
     public let labels: Volume<UInt8>
     /// The slices that may be the centre of a sample, ascending.
     public let centres: [Int]
@@ -96,7 +96,7 @@ public struct TrainingCase: Sendable {
         switch (stage, areMerged) {
         case (.liver, _): [0, 1, 1]
         case (.lesion, false): [0, 1, 2]
-        case (.lesion, true): [0, Batch.ignored, Batch.ignored]
+        case (.lesion, true): [0, Batch.foreground, Batch.foreground]
         }
     }
 }

@@ -25,7 +25,7 @@ struct TrainDataOptions: ParsableArguments {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Cases whose mask does not tell lesion from liver: stage lesion learns the background from them alone.",
+            "Cases whose mask does not tell lesion from liver: stage lesion learns from them where either is.",
             valueName: "names"))
     var mergedLabels: [String] = []
 

@@ -194,8 +194,8 @@ import Testing
         #expect((900...1_100).contains(samples.count { $0.isGrained }))
     }
 
-    /// Merged masks: what they mark counts for nothing, what they leave out is background.
-    @Test func mergedLabelsAreIgnored() throws {
+    /// Merged masks: what they mark is liver or lesion, what they leave out is background.
+    @Test func mergedLabelsAreForeground() throws {
         let options = DataOptions(stage: .lesion, mergedLabels: ["b"])
         let cases = [try smoothCase("a", options: options), try smoothCase("b", options: options)]
         let source = BatchSource(
@@ -204,8 +204,8 @@ import Testing
             let batch = source.batch(step, team: team)
             for (number, sample) in source.samples(of: step).enumerated() {
                 let found = Set(batch.labels[number * 4_096..<(number + 1) * 4_096])
-                #expect(found.isSubset(of: sample.item == 0 ? [0, 1, 2] : [0, Batch.ignored]))
-                #expect(found.contains(Batch.ignored) == (sample.item == 1 && (2...4).contains(sample.stack[2])))
+                #expect(found.isSubset(of: sample.item == 0 ? [0, 1, 2] : [0, Batch.foreground]))
+                #expect(found.contains(Batch.foreground) == (sample.item == 1 && (2...4).contains(sample.stack[2])))
             }
         }
     }

@@ -90,7 +90,7 @@ func goldenBatch(seed: UInt32, classes: Int, count: Int, height: Int, width: Int
     var batch = Batch(count: count, slices: 5, height: height, width: width)
     batch.images = random.uniform(batch.images.count, -1, 1)
     batch.labels = random.uniform(batch.labels.count, 0, Float(classes) + 0.25).map {
-        Int($0) == classes ? Batch.ignored : UInt8($0)
+        Int($0) == classes ? Batch.foreground : UInt8($0)
     }
     for index in batch.images.indices where index % width < width / 3 { batch.images[index] = -1 }
     for index in batch.labels.indices where index % width < width / 3 { batch.labels[index] = 0 }

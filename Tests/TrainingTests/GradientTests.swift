@@ -168,14 +168,21 @@ import Training
         }
     }
 
-    /// Labels that count nowhere: those pixels have no gradient, whatever the network says there.
-    @Test func ignoredPixelsTeachNothing() throws {
-        let tensors = Architecture(width: 8, slices: 5, classes: 3).torchTensors(seed: 71)
+    /// Pixels of which no more is told than that they are not background: liver and lesion share what the background
+    /// loses, in the proportion they have, and no score counts them. A network without weights says the same everywhere:
+    /// with three classes the loss is then -1.2 log(2/3).
+    @Test func foregroundPixelsTeachLiverOrLesion() throws {
+        var tensors = Architecture(width: 8, slices: 5, classes: 3).torchTensors(seed: 71)
+        for (name, shape) in [("head.weight", [3, 8, 3, 3]), ("head.bias", [3])] {
+            tensors[name] = Tensor(shape: shape, values: [Float](repeating: 0, count: shape.reduce(1, *)))
+        }
         var batch = goldenBatch(seed: 72, classes: 3, count: 1, height: 32, width: 32)
-        for index in batch.labels.indices { batch.labels[index] = Batch.ignored }
+        for index in batch.labels.indices { batch.labels[index] = Batch.foreground }
         let network = try TrainableNetwork(tensors: tensors, team: ThreadTeam(threads: 2))
-        let result = network.learn(from: batch, loss: Loss(classWeights: [0.2, 1.2, 2.2]))
-        #expect(result == BatchResult(loss: 0, hits: [0, 0, 0], predicted: [0, 0, 0], present: [0, 0, 0]))
-        #expect(network.gradients.allSatisfy { $0 == 0 })
+        let result = network.learn(from: batch, loss: Loss(classWeights: [0.2, 1.2, 2.2], diceWeight: 0.3))
+        #expect(abs(result.loss - 0.486_558) < 1e-5)
+        #expect(result.hits == [0, 0, 0] && result.predicted == [0, 0, 0] && result.present == [0, 0, 0])
+        let bias = network.gradients[try #require(network.layout.parameters.last).range]
+        #expect(zip(bias, [0.4, -0.2, -0.2]).allSatisfy { abs($0 - Float($1)) < 1e-5 })
     }
 }

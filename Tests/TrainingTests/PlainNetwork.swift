@@ -186,7 +186,7 @@ private func concatenated(_ first: Maps, _ second: Maps) -> Maps {
     return result
 }
 
-/// Weighted cross-entropy over the pixels that count, and the soft Dice term.
+/// Weighted cross-entropy, and the soft Dice term over the pixels whose class is told.
 private func total(_ loss: Loss, _ logits: Maps, _ labels: [UInt8]) -> Double {
     let classes = logits.channels
     var (entropy, counted) = (0.0, 0.0)
@@ -194,12 +194,16 @@ private func total(_ loss: Loss, _ logits: Maps, _ labels: [UInt8]) -> Double {
         [Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes),
         [Double](repeating: 0, count: classes)
     )
-    for (pixel, label) in labels.enumerated() where label != Batch.ignored {
+    for (pixel, label) in labels.enumerated() {
         let (sample, place) = (pixel / logits.plane, pixel % logits.plane)
         let exponentials = (0..<classes).map { exp(logits.values[logits.start(sample, $0) + place]) }
         let sum = exponentials.reduce(0, +)
-        entropy -= Double(loss.classWeights[Int(label)]) * log(exponentials[Int(label)] / sum)
         counted += 1
+        guard label != Batch.foreground else {
+            entropy -= Double(loss.classWeights[1]) * log(exponentials[1...].reduce(0, +) / sum)
+            continue
+        }
+        entropy -= Double(loss.classWeights[Int(label)]) * log(exponentials[Int(label)] / sum)
         for index in 0..<classes { predicted[index] += exponentials[index] / sum }
         both[Int(label)] += exponentials[Int(label)] / sum
         present[Int(label)] += 1

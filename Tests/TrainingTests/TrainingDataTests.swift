@@ -154,7 +154,7 @@ import Testing
         #expect(liver.labels.voxels == lesion.labels.voxels.map { min($0, 1) })
         #expect(liver.lesionPixels.allSatisfy { $0 == 0 })
         let merged = try smoothCase(options: DataOptions(stage: .lesion, mergedLabels: ["a"]))
-        #expect(merged.labels.voxels == lesion.labels.voxels.map { $0 == 0 ? 0 : Batch.ignored })
+        #expect(merged.labels.voxels == lesion.labels.voxels.map { $0 == 0 ? 0 : Batch.foreground })
         #expect(merged.lesionPixels.allSatisfy { $0 == 0 })
         #expect(merged.regions == lesion.regions)
         // In the liver stage a merged mask tells all that is asked.
@@ -243,7 +243,7 @@ import Testing
             #expect(data.cases.map(\.name) == ["lits000", "msd_slices", "negative_slices"])
             #expect(data.cases.map(\.kind) == [.scan, .singleSlices, .singleSlices])
             #expect(Set(data.cases[0].labels.voxels) == [0, 1, 2])
-            #expect(Set(data.cases[1].labels.voxels) == [0, Batch.ignored])
+            #expect(Set(data.cases[1].labels.voxels) == [0, Batch.foreground])
             #expect(data.cases[2].labels.voxels.allSatisfy { $0 == 0 })
             #expect(data.cases[2].lowest == -40)
         }

@@ -15,21 +15,22 @@ trained_on="Medical Segmentation Decathlon, Task03 Liver (LiTS), 8-bit windowed,
 train() { "$HEPAR" train --data "$data" --resume --licence "$licence" --trained-on "$trained_on" "$@"; }
 
 # Stage 1: where is the liver. One window that every file supplies in part; its floor varies as the files' do.
-# Samples are mirrored in neither stage: on which side an organ lies tells the liver from the spleen.
+# Samples are not mirrored: on which side an organ lies tells the liver from the spleen.
 train --stage liver --output "$work/liver" --seed 1 \
-    --width 16 --spacing 2,2,2.5 --window -40,160 --crop 192 --batch 8 --epochs 3 --steps-per-epoch 500 \
+    --width 16 --spacing 2,2,2.5 --window -40,160 --crop 192 --batch 8 --epochs 9 --steps-per-epoch 500 \
     --optimizer adamw --lr 0.001 --weight-decay 0.01 --schedule cosine --dice-weight 0.3 --average 0.99 \
     --no-flip --scale 0.75,1.3 --rotation 15 --intensity-shift 15 --noise 15 --z-reverse --window-floor -40,2 \
     --balance 0.5 --single-share 0.25 --phantoms 60 --phantom-share 0.15 \
-    --validate lits005 lits036 lits048 --validate-every 750
+    --validate lits005 lits036 lits048 --validate-every 1500
 
-# Stage 2: lesions, at each scan's own resolution. The single slices' masks do not tell lesion from liver.
+# Stage 2: lesions, at each scan's own resolution, mirrored in half of the samples. The single slices' masks do not tell
+# lesion from liver.
 train --stage lesion --output "$work/lesion" --seed 2 \
-    --width 16 --window -40,160 --crop 224 --batch 8 --epochs 8 --steps-per-epoch 500 \
+    --width 16 --window -40,160 --crop 224 --batch 8 --epochs 17 --steps-per-epoch 500 \
     --optimizer adamw --lr 0.001 --weight-decay 0.01 --schedule cosine --dice-weight 0.3 --average 0.99 \
-    --no-flip --scale 0.75,1.3 --rotation 15 --intensity-shift 10 --noise 10 --blur --z-reverse --window-floor -40,2 \
-    --balance 0.5 --lesion-share 0.4 --single-share 0.12 --merged-labels msd_slices --phantoms 60 --phantom-share 0.2 \
-    --validate lits005 lits036 lits048 --validate-slices 2 --validate-every 750
+    --flip --scale 0.75,1.3 --rotation 15 --intensity-shift 10 --noise 10 --blur --z-reverse --window-floor -40,2 \
+    --balance 0.5 --lesion-share 0.45 --single-share 0.2 --merged-labels msd_slices --phantoms 60 --phantom-share 0.2 \
+    --validate lits005 lits036 lits048 --validate-slices 2 --validate-every 1500
 
 mkdir -p "$model"
 for stage in liver lesion; do cp "$work/$stage/$stage.safetensors" "$model/"; done

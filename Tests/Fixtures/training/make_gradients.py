@@ -11,7 +11,7 @@ A case's file holds, in the order of `net.named_parameters()`:
   largest    the largest magnitude of each whole tensor's gradient
   norms      the Euclidean norm of each whole tensor's gradient
   averages   all running means and variances after the batch, in the order of the state dictionary
-  loss       one number; hits, predicted, present: pixels by class, none of them ignored
+  loss       one number; hits, predicted, present: pixels by class, none of them foreground
 `losses.safetensors` holds the losses of ten steps of stochastic gradient descent, the batch's loss before each step.
 
 A gradient jumps where rounding moves a value across PReLU's kink or changes a pooling window's largest element, in any
@@ -34,7 +34,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../inference"))
 from han_net import HanNet, randomise, tensors  # noqa: E402
 
-IGNORED = 255
+FOREGROUND = 255
 SLICES = 5
 CLASS_WEIGHTS = [0.2, 1.2, 2.2]
 CASES = [  # width, classes, batch, height and width of the images, weight of the Dice term
@@ -48,11 +48,11 @@ LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.001, 0.9, 0.0005
 
 
 def draw_batch(seed, classes, count, height, columns):
-    """Noise with a third of air on the left; labels at random, one in `4 classes + 1` ignored, background in the air."""
+    """Noise with a third of air on the left; labels at random, one in `4 classes + 1` foreground, background in the air."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.empty(count, SLICES, height, columns).uniform_(-1, 1, generator=generator)
     labels = torch.empty(count, height, columns).uniform_(0, classes + 0.25, generator=generator).floor().long()
-    labels[labels == classes] = IGNORED
+    labels[labels == classes] = FOREGROUND
     images[..., : columns // 3] = -1
     labels[..., : columns // 3] = 0
     return images, labels
@@ -62,8 +62,11 @@ def loss_of(logits, labels, dice_weight):
     """The method's cross-entropy, and the soft Dice term where wanted."""
     classes = logits.shape[1]
     weights = torch.tensor(CLASS_WEIGHTS[:classes], dtype=logits.dtype)
-    counted = labels != IGNORED
-    loss = F.cross_entropy(logits, labels, weights, ignore_index=IGNORED, reduction="sum") / counted.sum()
+    counted = labels != FOREGROUND
+    entropy = F.cross_entropy(logits, labels, weights, ignore_index=FOREGROUND, reduction="sum")
+    # Liver or lesion, not told which: their probabilities together, with the liver's weight.
+    foreground = logits.log_softmax(1)[:, 1:].logsumexp(1)[~counted]
+    loss = (entropy - weights[1] * foreground.sum()) / labels.numel()
     if dice_weight:
         p = logits.softmax(1).permute(0, 2, 3, 1)[counted]
         y = F.one_hot(labels[counted], classes).to(p.dtype)
@@ -137,7 +140,7 @@ def make_case(index, width, classes, count, height, columns, dice_weight):
 
     best = logits.topk(2, 1).values
     assert (best[:, 0] - best[:, 1]).min() > 1e-5, "a pixel's class hangs on rounding: take another seed"
-    counted = labels != IGNORED
+    counted = labels != FOREGROUND
     found = logits.argmax(1)
     steps = {name: 1 if index == 0 else sampling_step(gradient.numel()) for name, gradient in gradients.items()}
     result = {
