@@ -69,7 +69,8 @@ final class DaemonCore: Sendable {
             // A stop may have answered it while it waited for a thread: then nothing must be done for it any more.
             switch exchange.awaitsAnswer ? handler(request) : .now(Refusal.stopping.response) {
             case .now(let answer):
-                let response = PreparedResponse(answer, id: request.head.id, logger: logger)
+                var response = PreparedResponse(answer, id: request.head.id, logger: logger)
+                response.select(by: request.head.headers)
                 for file in files { UploadFile.remove(file) }
                 exchange.deliver(response)
             case .later(let begin):

@@ -163,8 +163,8 @@ private func queue(_ response: PreparedResponse, on connection: OpaquePointer) -
             MHD_create_response_from_buffer(
                 bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
         }
-    case .file(let descriptor, let bytes):
-        made = MHD_create_response_from_fd64(UInt64(bytes), descriptor)
+    case .file(let descriptor, let range):
+        made = MHD_create_response_from_fd_at_offset64(UInt64(range.count), descriptor, UInt64(range.lowerBound))
     }
     guard let made else {
         response.discard()

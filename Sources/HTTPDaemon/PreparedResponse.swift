@@ -5,13 +5,13 @@ import Logging
 ///
 /// Holds a file descriptor: exactly one of sending it and ``discard()`` must follow.
 struct PreparedResponse: Sendable {
-    let status: Int
-    let headers: [(String, String)]
-    let body: Body
+    private(set) var status: Int
+    private(set) var headers: [(String, String)]
+    private(set) var body: Body
 
     enum Body: Sendable {
         case data(Data)
-        case file(descriptor: Int32, bytes: Int)
+        case file(descriptor: Int32, range: Range<Int>)
     }
 
     /// Fields that only the daemon sets.
@@ -50,7 +50,7 @@ struct PreparedResponse: Sendable {
             close(descriptor)
             throw Fault(reason: "file: not a regular file")
         }
-        self.init(response, body: .file(descriptor: descriptor, bytes: Int(info.st_size)), id: id)
+        self.init(response, body: .file(descriptor: descriptor, range: 0..<Int(info.st_size)), id: id)
     }
 
     private init(known response: Response, id: String) {
@@ -73,8 +73,36 @@ struct PreparedResponse: Sendable {
     var bytes: Int {
         switch body {
         case .data(let data): data.count
-        case .file(_, let bytes): bytes
+        case .file(_, let range): range.count
         }
+    }
+
+    /// Leaves only what the request asks for, where the answer has an `ETag`: RFC 9110 sections 13 and 14.
+    mutating func select(by request: Headers) {
+        guard status == 200, let tag = headers.first(where: { $0.0.lowercased() == "etag" })?.1 else { return }
+        let whole = bytes
+        headers.append(("Accept-Ranges", "bytes"))
+        switch Selection(request, tag: tag, bytes: whole) {
+        case .whole: break
+        case .part(let range):
+            status = 206
+            headers.append(("Content-Range", "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(whole)"))
+            switch body {
+            case .data(let data): body = .data(data.dropFirst(range.lowerBound).prefix(range.count))
+            case .file(let descriptor, _): body = .file(descriptor: descriptor, range: range)
+            }
+        case .notModified: empty(status: 304)
+        case .unsatisfiable:
+            empty(status: 416)
+            headers.append(("Content-Range", "bytes */\(whole)"))
+        }
+    }
+
+    private mutating func empty(status: Int) {
+        discard()
+        self.status = status
+        body = .data(Data())
+        headers.removeAll { ["content-type", "content-disposition"].contains($0.0.lowercased()) }
     }
 
     /// Gives up a response that is not sent.

@@ -5,6 +5,9 @@ import Foundation
 /// The daemon adds `Content-Length`, `Date`, `X-Request-Id` and `X-Content-Type-Options: nosniff`; these and the fields
 /// that steer the connection are not taken from `headers`. A field with a name that is not a token, or a value with a
 /// control character, makes the answer a 500: it never reaches the client.
+///
+/// A 200 with an `ETag` that is answered at once is cut to what the request asks for by `Range`, `If-Range` or
+/// `If-None-Match`: 206, 304 or 416.
 public struct Response: Sendable {
     /// The status, 200...599.
     public var status: Int
@@ -116,7 +119,8 @@ private struct ProblemDocument: Encodable {
 /// The names of the statuses (RFC 9110 section 15, RFC 6585, RFC 4918).
 enum StatusName {
     private static let names = [
-        200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 303: "See Other", 304: "Not Modified",
+        200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 303: "See Other",
+        304: "Not Modified",
         400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
         406: "Not Acceptable", 408: "Request Timeout", 409: "Conflict", 410: "Gone", 411: "Length Required",
         412: "Precondition Failed", 413: "Content Too Large", 415: "Unsupported Media Type",

@@ -78,6 +78,11 @@ final class TestServer: Sendable {
             let kept = folder.appendingPathComponent("kept")
             return Response(status: rename(url.path, kept.path) == 0 ? 201 : 500)
         case "/file": return .file(200, folder.appendingPathComponent("served"), type: "application/octet-stream")
+        case "/tagged":
+            return .data(200, Data(UInt8(0)..<100), type: "application/octet-stream", headers: ["ETag": "\"tag\""])
+        case "/tagged-file":
+            let file = folder.appendingPathComponent("served")
+            return .file(200, file, type: "application/octet-stream", headers: ["ETag": "\"tag\""])
         case "/inject": return Response(status: 200, headers: [("X-Name", "a\r\nSet-Cookie: b=c")])
         case "/own-length": return Response(status: 200, headers: [("content-length", "3"), ("X-Mine", "yes")])
         case "/nothing": return Response(status: 204)
