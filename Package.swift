@@ -22,11 +22,10 @@ let package = Package(
         .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .target(name: "CKernels"),
         .target(name: "Compute", dependencies: ["CKernels"]),
+        .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "Imaging", dependencies: ["CNifti", "CZlib", "Compute"]),
         .target(name: "Metrics", dependencies: ["Imaging", "Compute"]),
-        .target(
-            name: "Inference",
-            dependencies: ["CKernels", "COpenBLAS", "Compute", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute", "Digests"]),
         .target(name: "Segmentation", dependencies: ["Imaging", "Inference", "Compute"]),
         .target(name: "Phantom", dependencies: ["Compute", "Imaging"]),
         .target(name: "Preview", dependencies: ["CPNG", "Imaging"]),
@@ -41,7 +40,7 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "Compute", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Segmentation",
+                "Compute", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Segmentation",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -70,7 +69,7 @@ let package = Package(
                 "Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", .product(name: "Yams", package: "Yams"),
             ]),
         .testTarget(
-            name: "heparTests", dependencies: ["Compute", "Imaging", "Inference", "Phantom", "TestSupport", "hepar"]),
+            name: "heparTests", dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "hepar"]),
     ],
     cLanguageStandard: .gnu11
 )

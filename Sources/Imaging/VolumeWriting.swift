@@ -23,6 +23,16 @@ public func writeLabels(
     try write(labels.voxels, header: header.forOutput(as: .uint8, slope: 1, intercept: 0), to: url, team: team)
 }
 
+/// Writes fractions in 255ths as uint8 voxels with slope 1/255, as safely as ``writeLabels(_:like:to:team:)``.
+public func writeFractions(
+    _ fractions: Volume<UInt8>, like header: NIfTIHeader, to url: URL, team: ThreadTeam
+) throws(VolumeError) {
+    precondition(fractions.shape == header.shape, "fractions do not fit a volume of \(header.shape)")
+    // NIfTI-1 keeps the slope in single precision.
+    let slope = Double(Float(1.0 / 255))
+    try write(fractions.voxels, header: header.forOutput(as: .uint8, slope: slope, intercept: 0), to: url, team: team)
+}
+
 /// Writes a CT, stored as 16-bit integers on the axes of `header`, as safely as ``writeLabels(_:like:to:team:)``.
 ///
 /// - Parameters:

@@ -1,4 +1,4 @@
-internal import Crypto
+internal import Digests
 import Foundation
 
 /// A dense array of single-precision numbers, the last axis fastest.
@@ -112,11 +112,11 @@ private struct InputFile: ~Copyable {
 
     /// SHA-256 of the whole file, in hexadecimal digits.
     func sha256() throws(ModelError) -> String {
-        var hash = SHA256()
+        var hash = ContentHash()
         for offset in stride(from: 0, to: size, by: 1 << 20) {
-            hash.update(data: try read(count: min(1 << 20, size - offset), at: offset))
+            hash.add(try read(count: min(1 << 20, size - offset), at: offset))
         }
-        return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return hash.hexadecimal()
     }
 
     func readFloats(count: Int, at offset: Int) throws(ModelError) -> [Float] {

@@ -5,6 +5,9 @@ import Imaging
 public struct Segmentation: Sendable {
     /// The final labels on the CT's canonical grid.
     public let labels: Volume<UInt8>
+    /// The lesion probability of each voxel in 255ths, 0 where stage 2 did not look; nil unless
+    /// ``Segmenter/Options/probabilities`` asked for it. The network's own answer, before any rule.
+    public let lesionProbabilities: Volume<UInt8>?
     /// The lesion table, largest first.
     public let lesions: [Lesion]
     /// Components that the network called lesion and a rule took away, largest first, at most ``droppedLimit``.
@@ -104,20 +107,27 @@ extension Segmenter {
         var timings = Timings()
         let found = try findLiver(
             volume, options: options, given: given, limit: limit, timings: &timings, progress: progress)
-        guard let box = found else { return noLiver(volume, timings: timings) }
+        guard let box = found else { return noLiver(volume, options, timings: timings) }
         let answer = try timings.time("stage2_network") {
-            try lesionStage(volume, box: box, network: lesion, window: lesionMetadata.window, team: team) {
+            try lesionStage(
+                volume, box: box, keepsProbabilities: options.probabilities, network: lesion,
+                window: lesionMetadata.window, team: team
+            ) {
                 try progress(SliceProgress(stage: .lesions, done: $0, total: box.z.count))
             }
         }
         try progress(SliceProgress(stage: .rules, done: 0, total: 1))
+        let probabilities = answer.map.map { place($0, in: box, of: volume.shape, spacing: volume.spacing) }
         let ruled = timings.time("rules") { applyRules(answer, threshold: Self.lesionThreshold, team: team) }
-        guard let liver = ruled.liver else { return noLiver(volume, timings: timings) }
+        guard let liver = ruled.liver else {
+            return noLiver(volume, options, probabilities: probabilities, timings: timings)
+        }
         let facts = timings.time("plausibility") { LiverFacts(ruled, liver: liver, in: box, of: volume) }
         let labels = timings.time("assemble") {
             place(ruled.labels, in: box, of: volume.shape, spacing: volume.spacing)
         }
-        return report(ruled, facts, labels: labels, box: box, header: scan.header, timings: timings)
+        return report(
+            ruled, facts, labels: labels, probabilities: probabilities, box: box, header: scan.header, timings: timings)
     }
 
     /// Stage 1: the liver's region on the CT's grid, or nil if there is no liver.
@@ -144,9 +154,12 @@ extension Segmenter {
         }
     }
 
-    private func noLiver(_ volume: Volume<Float>, timings: Timings) -> Segmentation {
-        Segmentation(
-            labels: Volume(shape: volume.shape, spacing: volume.spacing, filledWith: Label.background), lesions: [],
+    private func noLiver(
+        _ volume: Volume<Float>, _ options: Options, probabilities: Volume<UInt8>? = nil, timings: Timings
+    ) -> Segmentation {
+        let nothing = Volume(shape: volume.shape, spacing: volume.spacing, filledWith: Label.background)
+        return Segmentation(
+            labels: nothing, lesionProbabilities: options.probabilities ? probabilities ?? nothing : nil, lesions: [],
             dropped: [], droppedCount: 0, liverMl: 0, lesionMl: 0,
             findings: [
                 Finding(
@@ -157,8 +170,8 @@ extension Segmenter {
     }
 
     private func report(
-        _ ruled: RuledResult, _ facts: LiverFacts, labels: Volume<UInt8>, box: Box, header: NIfTIHeader,
-        timings: Timings
+        _ ruled: RuledResult, _ facts: LiverFacts, labels: Volume<UInt8>, probabilities: Volume<UInt8>?, box: Box,
+        header: NIfTIHeader, timings: Timings
     ) -> Segmentation {
         let corner = SIMD3(Double(box.x.lowerBound), Double(box.y.lowerBound), Double(box.z.lowerBound))
         let ml = labels.voxelMillilitres
@@ -186,7 +199,8 @@ extension Segmenter {
         }
         let lesionVoxels = ruled.lesions.reduce(0) { $0 + $1.component.voxelCount }
         return Segmentation(
-            labels: labels, lesions: lesions, dropped: dropped, droppedCount: ruled.dropped.count,
+            labels: labels, lesionProbabilities: probabilities, lesions: lesions, dropped: dropped,
+            droppedCount: ruled.dropped.count,
             liverMl: facts.millilitres, lesionMl: Double(lesionVoxels) * ml, findings: facts.findings, timings: timings)
     }
 }
@@ -196,7 +210,7 @@ extension NIfTIHeader {
     func storedSlice(ofCanonical slice: Int) -> Int { axes.flipped[2] ? shape.z - 1 - slice : slice }
 }
 
-/// A label volume of the whole CT with `labels` at `box` and background elsewhere.
+/// A volume of the whole CT with `labels` at `box` and 0 elsewhere.
 private func place(
     _ labels: Volume<UInt8>, in box: Box, of shape: Shape, spacing: SIMD3<Double>
 ) -> Volume<UInt8> {

@@ -12,9 +12,21 @@ public final class Segmenter: Sendable {
     public struct Options: Codable, Equatable, Sendable {
         /// Stage 2 on whole slices, as the paper did, instead of the liver's box and 32 mm around it.
         public var full = false
+        /// Keep the lesion probability of every voxel that stage 2 looked at.
+        public var probabilities = false
 
         /// The defaults.
-        public init(full: Bool = false) { self.full = full }
+        public init(full: Bool = false, probabilities: Bool = false) {
+            self.full = full
+            self.probabilities = probabilities
+        }
+
+        /// Reads what is there; what is missing is as by default.
+        public init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            full = try values.decodeIfPresent(Bool.self, forKey: .full) ?? false
+            probabilities = try values.decodeIfPresent(Bool.self, forKey: .probabilities) ?? false
+        }
     }
 
     /// Facts of one model file, for reports.

@@ -39,6 +39,8 @@ struct LesionStageResult {
     var labels: Volume<UInt8>
     /// For each slice of the box, the softmax probabilities of its lesion voxels.
     var lesionProbabilities: [SliceProbabilities]
+    /// The lesion probability of every voxel in 255ths, where it was asked for.
+    var map: Volume<UInt8>?
 }
 
 /// Lesion probabilities of one slice, kept only where the label is lesion.
@@ -65,13 +67,15 @@ struct SliceProbabilities {
 /// Runs model 2 on every `every`-th slice of `box`: argmax of the three classes and the lesion probability where it is
 /// lesion.
 ///
+/// - Parameter keepsProbabilities: keeps the lesion probability of every voxel as well.
 /// - Throws: what `progress` throws, between slices.
 func lesionStage(
-    _ volume: Volume<Float>, box: Box, every: Int = 1, network: Network, window: ClosedRange<Double>,
-    team: ThreadTeam, progress: (_ done: Int) throws -> Void
+    _ volume: Volume<Float>, box: Box, every: Int = 1, keepsProbabilities: Bool = false, network: Network,
+    window: ClosedRange<Double>, team: ThreadTeam, progress: (_ done: Int) throws -> Void
 ) throws -> LesionStageResult {
     var labels = emptyLabels(of: box, every: every, spacing: volume.spacing)
     let shape = labels.shape
+    var map = keepsProbabilities ? labels : nil
     var probabilities: [SliceProbabilities] = []
     probabilities.reserveCapacity(shape.z)
     try forEachSlice(
@@ -95,8 +99,20 @@ func lesionStage(
             probabilities.append(
                 lesionProbabilities(of: output, shape: shape, logits: logits, width: width, plane: plane))
         }
+        map?.voxels.withUnsafeMutableBufferPointer { map in
+            nonisolated(unsafe) let output = map.baseAddress! + slice * shape.x * shape.y
+            nonisolated(unsafe) let logits = logits
+            team.forEachChunk(of: shape.y, chunk: 32) { rows in
+                for row in rows {
+                    for column in 0..<shape.x {
+                        let probability = lesionProbability(logits + row * width + column, plane: plane)
+                        output[row * shape.x + column] = UInt8((probability * 255).rounded())
+                    }
+                }
+            }
+        }
     }
-    return LesionStageResult(labels: labels, lesionProbabilities: probabilities)
+    return LesionStageResult(labels: labels, lesionProbabilities: probabilities, map: map)
 }
 
 /// Softmax probability of lesion at each voxel of a slice that is labelled lesion.
@@ -112,15 +128,19 @@ private func lesionProbabilities(
         var column = 0
         while column < shape.x, let hit = memchr(line + column, Int32(Label.lesion), shape.x - column) {
             column = UnsafeRawPointer(hit) - UnsafeRawPointer(line)
-            let at = logits + row * width + column
-            let lesion = at[2 * plane]
             columns.append(Int16(column))
-            values.append(1 / (1 + expf(at[0] - lesion) + expf(at[plane] - lesion)))
+            values.append(lesionProbability(logits + row * width + column, plane: plane))
             column += 1
         }
         rowStarts.append(Int32(values.count))
     }
     return SliceProbabilities(rowStarts: rowStarts, columns: columns, values: values)
+}
+
+/// Softmax probability of lesion at the voxel whose logits are at `voxel`, `voxel + plane` and so on.
+private func lesionProbability(_ voxel: UnsafePointer<Float>, plane: Int) -> Float {
+    let lesion = voxel[2 * plane]
+    return 1 / (1 + expf(voxel[0] - lesion) + expf(voxel[plane] - lesion))
 }
 
 /// Background for every `every`-th slice of `box`, from its first.

@@ -1,4 +1,5 @@
 import Compute
+import Digests
 import Foundation
 import Imaging
 import Metrics
@@ -12,6 +13,8 @@ public struct Case: Sendable {
     public var reference: URL?
     /// Where the mask is written: `.nii` or `.nii.gz`.
     public var mask: URL
+    /// Where the lesion probabilities are written, if ``Segmenter/Options/probabilities`` asks for them.
+    public var probabilities: URL?
     /// How to segment.
     public var options: Segmenter.Options
     /// What the CT may have.
@@ -19,9 +22,11 @@ public struct Case: Sendable {
 
     /// A case.
     public init(
-        image: URL, reference: URL? = nil, mask: URL, options: Segmenter.Options = .init(),
+        image: URL, reference: URL? = nil, mask: URL, probabilities: URL? = nil, options: Segmenter.Options = .init(),
         limits: VolumeLimits = .init()
     ) {
+        precondition(!options.probabilities || probabilities != nil, "the probabilities need a place")
+        self.probabilities = probabilities
         self.image = image
         self.reference = reference
         self.mask = mask
@@ -32,10 +37,13 @@ public struct Case: Sendable {
 
 /// Runs one case from its files to its mask and report: the one path that the service and the command line share.
 ///
-/// - Parameter progress: called between slices; the case stops by what it throws, and no mask is left then.
+/// - Parameters:
+///   - key: signs the report's provenance; nil leaves it unsigned.
+///   - progress: called between slices; the case stops by what it throws, and no mask is left then.
 /// - Throws: ``VolumeError`` for what is wrong with a file.
 public func run(
-    _ job: Case, with segmenter: Segmenter, team: ThreadTeam, progress: ProgressHandler = { _ in }
+    _ job: Case, with segmenter: Segmenter, key: SigningKey? = nil, team: ThreadTeam,
+    progress: ProgressHandler = { _ in }
 ) throws -> Report {
     var timings = Timings()
     let scan = try timings.time("read") { try readCT(at: job.image, limits: job.limits, team: team) }
@@ -48,11 +56,24 @@ public func run(
     let segmentation = try segmenter.segment(scan, options: job.options, progress: progress)
     let header = scan.header
     for step in segmentation.timings.steps { timings.add(step) }
-    try timings.time("write") { try writeLabels(segmentation.labels, like: header, to: job.mask, team: team) }
+    try timings.time("write") {
+        try writeLabels(segmentation.labels, like: header, to: job.mask, team: team)
+        if let file = job.probabilities, let probabilities = segmentation.lesionProbabilities {
+            try writeFractions(probabilities, like: header, to: file, team: team)
+        }
+    }
     let scores = reference.map { reference in
         timings.time("scores") { score(prediction: segmentation.labels, reference: reference, team: team) }
     }
-    return Report(segmentation, header: header, segmenter: segmenter, options: job.options, scores: scores, timings)
+    let statement = try timings.time("hashes") {
+        Provenance.Statement(
+            heparVersion: Hepar.version, inputSha256: try ContentHash.ofFile(at: job.image),
+            liverModelSha256: segmenter.liverModel.sha256 ?? "", lesionModelSha256: segmenter.lesionModel.sha256 ?? "",
+            maskSha256: try ContentHash.ofFile(at: job.mask), options: job.options)
+    }
+    return Report(
+        segmentation, header: header, segmenter: segmenter, options: job.options, scores: scores,
+        provenance: try Provenance(statement, key: key), timings)
 }
 
 /// Reads a reference mask and refuses one of another grid: it is never resampled silently.

@@ -28,6 +28,7 @@ public final class HeparService: Sendable {
         let watch = JobWatch()
         self.watch = watch
         let store = WatchedJobStore(store) { watch.changed($0) }
+        let key = try SigningKey(file: URL(filePath: config.dataFolder).appending(path: "signing.key"))
         // A store that cannot answer stops the sweep: files of accepted jobs must never be taken for leftovers.
         let removed = try spool.sweep(keeping: store.contains)
         let requeued = try store.releaseAll(at: Date())
@@ -36,9 +37,13 @@ public final class HeparService: Sendable {
             store: store, spool: spool, workers: config.workers, lease: .seconds(config.leaseSeconds),
             maxAttempts: config.attempts, logger: logger
         ) { job, folder, context in
-            try work(job, in: folder, limits: config.volumeLimits, segmenter: segmenter, team: team, context: context)
+            try work(
+                job, in: folder, limits: config.volumeLimits, segmenter: segmenter, key: key, team: team,
+                context: context)
         }
-        let routes = Routes(config: config, store: store, spool: spool, workers: workers, watch: watch, logger: logger)
+        let routes = Routes(
+            config: config, store: store, spool: spool, workers: workers, watch: watch, key: key, team: team,
+            logger: logger)
         var settings = DaemonSettings()
         settings.host = config.host
         settings.port = config.port
@@ -60,31 +65,33 @@ public final class HeparService: Sendable {
 
 /// What a worker does with a job: the case's files are in the job's folder, and so its mask and report will be.
 private func work(
-    _ job: Job, in folder: URL, limits: VolumeLimits, segmenter: Segmenter, team: ThreadTeam, context: JobContext
+    _ job: Job, in folder: URL, limits: VolumeLimits, segmenter: Segmenter, key: SigningKey, team: ThreadTeam,
+    context: JobContext
 ) throws -> Data {
-    func existing(_ stem: String) -> URL? {
-        ["\(stem).nii.gz", "\(stem).nii"].map { folder.appending(path: $0) }
-            .first { FileManager.default.fileExists(atPath: $0.path) }
-    }
-    guard let image = existing("image") else {
+    guard let image = JobFiles.uploaded("image", in: folder) else {
         throw JobFailure(code: "upload_lost", message: "The upload is no longer on the server's disk. Send it again.")
     }
-    let options = try JSONDecoder().decode(Segmenter.Options.self, from: job.options)
+    let request = try JobRequest(of: job)
     let files = Case(
-        image: image, reference: existing("reference"), mask: folder.appending(path: JobFiles.mask), options: options,
-        limits: limits)
+        image: image, reference: JobFiles.uploaded("reference", in: folder),
+        mask: folder.appending(path: JobFiles.mask), probabilities: folder.appending(path: JobFiles.probabilities),
+        options: request.options, limits: limits)
     do {
         context.report(stage: "read", progress: 0)
-        let report = try run(files, with: segmenter, team: team) { progress in
+        let report = try run(files, with: segmenter, key: key, team: team) { progress in
             try context.checkCancelled()
             context.report(stage: progress.stage.rawValue, progress: progress.fraction)
         }
         try spoolReport(report, to: folder.appending(path: JobFiles.report))
-        return try JSONEncoder.hepar.encode(
-            JobResult(findings: report.findings, timingsMs: report.timingsMs, model: report.model))
+        let verification = request.verifies.flatMap { earlier in
+            report.provenance.map { Verification(earlier, now: $0.statement) }
+        }
+        return try JSONEncoder.hepar.encode(JobResult(report, verification: verification))
     } catch let error as VolumeError {
         if error.isUsersFault { throw JobFailure(code: error.code, message: "\(error)") }
-        throw RetryableFailure(code: error.code, message: "\(error)")
+        // Space may come back; anything else that fails again and again must end.
+        if case .diskFull = error { throw RetryableFailure(code: error.code, message: "\(error)") }
+        throw error
     }
 }
 

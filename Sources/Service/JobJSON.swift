@@ -33,6 +33,8 @@ struct JobJSON: Codable, Sendable {
     let needsReview: Bool
     @Nullable var timingsMs: [String: Double]?
     @Nullable var model: Report.Model?
+    @Nullable var maskSha256: String?
+    @Nullable var verification: Verification?
     let links: Links
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -46,13 +48,16 @@ struct JobJSON: Codable, Sendable {
         case failure, options, findings
         case needsReview = "needs_review"
         case timingsMs = "timings_ms"
-        case model, links
+        case model
+        case maskSha256 = "mask_sha256"
+        case verification, links
     }
 
     init(_ job: Job) {
         let path = "/v1/jobs/\(job.id)"
         let succeeded = job.state == .succeeded
-        let result = job.result.flatMap { try? JSONDecoder().decode(JobResult.self, from: $0) }
+        let result = JobResult(of: job)
+        let request = try? JobRequest(of: job)
         id = "\(job.id)"
         state = job.state
         progress = succeeded ? 1 : job.progress
@@ -61,8 +66,8 @@ struct JobJSON: Codable, Sendable {
         hasReference = job.hasReference
         uploadBytes = job.uploadBytes
         createdAt = job.createdAt
-        options = (try? JSONDecoder().decode(Segmenter.Options.self, from: job.options)) ?? .init()
-        findings = result?.findings ?? []
+        options = request?.options ?? .init()
+        findings = (request?.findings ?? []) + (result?.findings ?? [])
         needsReview = findings.contains { $0.severity == .warning }
         links = Links(
             self: path, mask: succeeded ? "\(path)/mask" : nil, report: succeeded ? "\(path)/report" : nil)
@@ -72,6 +77,8 @@ struct JobJSON: Codable, Sendable {
         failure = job.failure.map { Failure(code: $0.code, message: $0.message) }
         timingsMs = result?.timingsMs
         model = result?.model
+        maskSha256 = result?.maskSha256
+        verification = result?.verification
     }
 }
 
@@ -79,8 +86,26 @@ struct JobJSON: Codable, Sendable {
 struct JobResult: Codable, Sendable {
     let findings: [Finding]
     let timingsMs: [String: Double]
-    /// Nil in rows of versions that did not keep it.
+    // Nil in rows of versions that did not keep them.
     var model: Report.Model?
+    var maskSha256: String?
+    /// Of a job that repeated another.
+    var verification: Verification?
+
+    init?(of job: Job) {
+        guard let data = job.result, let result = try? JSONDecoder().decode(JobResult.self, from: data) else {
+            return nil
+        }
+        self = result
+    }
+
+    init(_ report: Report, verification: Verification?) {
+        findings = report.findings
+        timingsMs = report.timingsMs
+        model = report.model
+        maskSha256 = report.provenance?.statement.maskSha256
+        self.verification = verification
+    }
 }
 
 /// A page of jobs. openapi.yaml, schema `JobList`.

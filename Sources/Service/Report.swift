@@ -49,9 +49,11 @@ public struct Report: Codable, Sendable {
     /// Whether a person should look at the result before it is used.
     public let needsReview: Bool
     /// Against the reference; null without one.
-    @Nullable public private(set) var scores: CaseScores?
+    @Nullable public internal(set) var scores: CaseScores?
     /// Milliseconds of each step, and of all.
     public let timingsMs: [String: Double]
+    /// Hashes of what went in and came out, signed by the service; null in reports of versions that kept none.
+    @Nullable public private(set) var provenance: Provenance?
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case heparVersion = "hepar_version"
@@ -65,11 +67,12 @@ public struct Report: Codable, Sendable {
         case needsReview = "needs_review"
         case scores
         case timingsMs = "timings_ms"
+        case provenance
     }
 
     init(
         _ segmentation: Segmentation, header: NIfTIHeader, segmenter: Segmenter, options: Segmenter.Options,
-        scores: CaseScores?, _ timings: Timings
+        scores: CaseScores?, provenance: Provenance, _ timings: Timings
     ) {
         heparVersion = Hepar.version
         model = Model(name: segmenter.modelName, liver: segmenter.liverModel, lesion: segmenter.lesionModel)
@@ -86,6 +89,7 @@ public struct Report: Codable, Sendable {
         findings = segmentation.findings
         needsReview = segmentation.needsReview
         self.scores = scores
+        self.provenance = provenance
         timingsMs = Dictionary(timings.steps.map { ($0.name, $0.ms) }, uniquingKeysWith: +)
             .merging(["total": timings.totalMs]) { $1 }
     }

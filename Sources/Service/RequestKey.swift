@@ -1,4 +1,4 @@
-internal import Crypto
+import Digests
 import Foundation
 import HTTPDaemon
 import Jobs
@@ -26,27 +26,23 @@ struct RequestKey {
     }
 }
 
-extension JobStoreError {
-    var isKeyReused: Bool { if case .keyReused = self { true } else { false } }
-}
-
 extension Upload {
     /// SHA-256 of the scan, the reference and the options, in hexadecimal digits.
     func digest() throws -> String {
-        var hash = SHA256()
+        var hash = ContentHash()
         // Each part is led by its name and its length, so that no two requests look alike.
-        func add(_ name: String, bytes: Int) { hash.update(data: Data("\(name) \(bytes)\n".utf8)) }
+        func add(_ name: String, bytes: Int) { hash.add(Data("\(name) \(bytes)\n".utf8)) }
         for (name, file) in [("image", image), ("reference", reference)] {
             guard let file else { continue }
             let handle = try FileHandle(forReadingFrom: file)
             defer { try? handle.close() }
             add(name, bytes: Int(try handle.seekToEnd()))
             try handle.seek(toOffset: 0)
-            while let bytes = try handle.read(upToCount: 1 << 20), !bytes.isEmpty { hash.update(data: bytes) }
+            while let bytes = try handle.read(upToCount: 1 << 20), !bytes.isEmpty { hash.add(bytes) }
         }
         let options = try JSONEncoder.hepar.encode(options)
         add("options", bytes: options.count)
-        hash.update(data: options)
-        return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        hash.add(options)
+        return hash.hexadecimal()
     }
 }

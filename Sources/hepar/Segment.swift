@@ -27,16 +27,21 @@ struct Segment: ParsableCommand {
     @Option(help: "A label map on the same grid to score the mask against.")
     var reference: String?
 
+    @Option(help: "Where the lesion probabilities are written: .nii or .nii.gz.")
+    var probabilities: String?
+
     @OptionGroup var engine: EngineOptions
 
     @Flag(help: "Run stage 2 on whole slices, as the paper did, not only around the liver.")
     var full = false
 
     func run() throws {
-        guard output.lowercased().hasSuffix(".nii.gz") || output.lowercased().hasSuffix(".nii") else {
-            throw UserError("The output is named \(output). Its name must end in .nii.gz or .nii.")
+        for path in [output, probabilities].compactMap({ $0 }) {
+            guard path.lowercased().hasSuffix(".nii.gz") || path.lowercased().hasSuffix(".nii") else {
+                throw UserError("The output is named \(path). Its name must end in .nii.gz or .nii.")
+            }
         }
-        for path in [output, report].compactMap({ $0 }) {
+        for path in [output, report, probabilities].compactMap({ $0 }) {
             let folder = URL(filePath: path).deletingLastPathComponent().path
             guard FileManager.default.isWritableFile(atPath: folder) else {
                 throw UserError("\(path) cannot be written. Choose a folder that exists and that you may write to.")
@@ -48,7 +53,8 @@ struct Segment: ParsableCommand {
         let segmenter = try Segmenter(models: engine.modelFolder, algorithm: engine.algorithm, team: team)
         let files = Case(
             image: URL(filePath: ct), reference: reference.map { URL(filePath: $0) }, mask: URL(filePath: output),
-            options: Segmenter.Options(full: full))
+            probabilities: probabilities.map { URL(filePath: $0) },
+            options: Segmenter.Options(full: full, probabilities: probabilities != nil))
         let bar = ProgressBar()
         let result = try Service.run(files, with: segmenter, team: team) { bar.show($0) }
         bar.finish()

@@ -17,7 +17,7 @@ import Yams
         let described = paths.mapValues { item in
             item.keys.filter { $0 != "parameters" }.map { $0.uppercased() }.sorted()
         }
-        let served = Dictionary(uniqueKeysWithValues: Routes.table.map { ($0.path, $0.methods.sorted()) })
+        let served = Dictionary(grouping: Routes.table, by: \.path).mapValues { $0.map(\.method).sorted() }
         #expect(described == served)
     }
 

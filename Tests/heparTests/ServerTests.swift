@@ -2,6 +2,7 @@ import Compute
 import Foundation
 import Imaging
 import Phantom
+import Service
 import TestSupport
 import Testing
 
@@ -138,6 +139,77 @@ import Testing
                 #expect(try server.curl("/v1/jobs/\(ids[4])?\(bad)").status == 400, "\(bad)")
             }
         }
+    }
+
+    /// Masks in parts and by label, probabilities, a reference that comes later, scores without a job, provenance, and the
+    /// same mask once more.
+    @Test func resultsInEveryForm() throws {
+        try withTemporaryFolder { folder in
+            let files = try Self.phantom(in: folder)
+            let server = try ServerProcess(data: folder.appending(path: "data"))
+            let accepted = try Self.submit(server, files.ct, "-F", #"options={"probabilities":true}"#)
+            let id = try #require(try accepted.json()["id"] as? String)
+            #expect(try server.curl("/v1/jobs/\(id)/reference", "-T", files.reference.path).status == 409)
+            let job = try server.waitForEnd(of: id)
+            let hash = try #require(job["mask_sha256"] as? String)
+            let path = "/v1/jobs/\(id)"
+
+            let mask = try server.curl("\(path)/mask")
+            #expect(mask.headers.contains("ETag: \"\(hash)\""))
+            #expect(try server.curl("\(path)/mask", "-H", "If-None-Match: \"\(hash)\"").status == 304)
+            let part = try server.curl("\(path)/mask", "-H", "Range: bytes=10-29")
+            #expect(part.status == 206 && part.body == mask.body[10..<30])
+            let maskFile = folder.appending(path: "mask.nii.gz")
+            let labels = try Self.labels(mask, as: maskFile)
+            for (name, threshold) in [("liver", UInt8(1)), ("lesion", 2)] {
+                for _ in 0..<2 {
+                    let answer = try server.curl("\(path)/mask?label=\(name)")
+                    let label = try Self.labels(answer, as: folder.appending(path: "\(name).nii.gz"))
+                    #expect(label.voxels == labels.voxels.map { $0 >= threshold ? 1 : 0 }, "\(name)")
+                }
+            }
+            #expect(try server.curl("\(path)/mask?label=spleen").status == 400)
+
+            let file = folder.appending(path: "probabilities.nii.gz")
+            try server.curl("\(path)/probabilities").body.write(to: file)
+            let probabilities = try readCT(at: file, limits: VolumeLimits(), team: ThreadTeam(threads: 1)).volume
+            #expect(
+                zip(labels.voxels, probabilities.voxels).allSatisfy { (0...1).contains($1) && ($0 < 2 || $1 > 0.33) })
+
+            let scores = try server.curl("\(path)/reference", "-X", "PUT", "--data-binary", "@\(files.reference.path)")
+            #expect(scores.status == 200)
+            let report = try server.curl("\(path)/report")
+            func liverDice(_ scores: Any?) -> Double? {
+                ((scores as? [String: Any])?["liver"] as? [String: Any])?["dice"] as? Double
+            }
+            let dice = try #require(liverDice(try scores.json()))
+            #expect(liverDice(try report.json()["scores"]) == dice)
+            let evaluated = try server.curl(
+                "/v1/evaluations", "-F", "prediction=@\(maskFile.path)", "-F", "reference=@\(files.reference.path)")
+            #expect(liverDice(try evaluated.json()) == dice)
+            #expect(try server.curl("/v1/evaluations", "-F", "prediction=@\(maskFile.path)").status == 422)
+            #expect(try server.curl("/v1/evaluations", "-d", "{}").status == 422)
+
+            let provenance = try JSONDecoder().decode(Signed.self, from: report.body).provenance
+            #expect(provenance.statement.maskSha256 == hash && provenance.isAuthentic)
+            let key = try server.curl("/v1/signing-key").json()["public_key"] as? String
+            #expect(key == provenance.publicKey)
+            let repeated = try server.curl("\(path)/verify", "-X", "POST")
+            #expect(repeated.status == 202)
+            // The repetition has files of its own.
+            #expect(try server.curl(path, "-X", "DELETE").status == 204)
+            let second = try server.waitForEnd(of: try #require(try repeated.json()["id"] as? String))
+            let verification = try #require(second["verification"] as? [String: Any])
+            #expect(verification["identical"] as? Bool == true && verification["job"] as? String == id)
+        }
+    }
+
+    private struct Signed: Decodable { let provenance: Provenance }
+
+    /// Keeps an answer as a file and reads it.
+    private static func labels(_ answer: ServerProcess.Answer, as file: URL) throws -> Volume<UInt8> {
+        try answer.body.write(to: file)
+        return try readLabels(at: file, limits: VolumeLimits(), team: ThreadTeam(threads: 1)).volume
     }
 
     /// Each bad upload: a 4xx with a code and a sentence, and the server serves on.

@@ -1,0 +1,50 @@
+import Foundation
+import Jobs
+import Segmentation
+
+/// What a client chose for a job: what a job's row keeps as its options.
+struct JobRequest: Codable, Sendable {
+    /// How to segment.
+    var options = Segmenter.Options()
+    /// What was found in the upload.
+    var findings: [Finding] = []
+    /// The earlier result that this job repeats, to see whether the same comes out.
+    var verifies: Verification.Earlier?
+
+    init(options: Segmenter.Options = .init(), findings: [Finding] = [], verifies: Verification.Earlier? = nil) {
+        self.options = options
+        self.findings = findings
+        self.verifies = verifies
+    }
+
+    /// What `job` was asked for. Rows of versions that kept nothing but the options are read as well.
+    init(of job: Job) throws {
+        let decoder = JSONDecoder()
+        if let request = try? decoder.decode(JobRequest.self, from: job.options) {
+            self = request
+        } else {
+            options = try decoder.decode(Segmenter.Options.self, from: job.options)
+        }
+    }
+}
+
+extension Segmenter.Options {
+    /// The names of the options, as clients write them.
+    private static let names = ["full", "probabilities"]
+
+    /// Reads `{"full": true}`; an unknown key is refused, for it is most often a spelling error.
+    init(field data: Data) throws(Problem) {
+        guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
+            throw Problem(422, "bad_options", "The field \"options\" is not a JSON object such as {\"full\": false}.")
+        }
+        if let unknown = object.keys.sorted().first(where: { !Self.names.contains($0) }) {
+            let known = Self.names.joined(separator: ", ")
+            throw Problem(
+                422, "bad_options", "The option \"\(unknown.prefix(40))\" is not known. There are: \(known).")
+        }
+        guard let options = try? JSONDecoder().decode(Segmenter.Options.self, from: data) else {
+            throw Problem(422, "bad_options", "Each option must be true or false.")
+        }
+        self = options
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import HTTPDaemon
+import Jobs
+import Logging
+
+/// Jobs as such: their state, their list, their end.
+extension Routes {
+    /// The job that a path names.
+    func job(_ call: Call) throws -> Job {
+        guard let id = JobID(call.id) else {
+            throw Problem(404, "unknown_job", "This is not a job's id. POST /v1/jobs answers with one.")
+        }
+        guard let job = try store.job(id) else {
+            throw Problem(404, "unknown_job", "There is no job with this id.")
+        }
+        return job
+    }
+
+    /// The longest time in seconds that a client may wait for a job to change.
+    static let longestWait = 300
+
+    /// The job as it is; with `wait`, as it is once its state has changed, or that many seconds are over.
+    func state(_ call: Call) throws -> Answer {
+        let query = try call.query("wait")
+        let job = try job(call)
+        guard let text = query["wait"] else { return .now(.json(200, JobJSON(job))) }
+        guard let seconds = Int(text), (0...Self.longestWait).contains(seconds) else {
+            throw Problem(400, "bad_query", "wait must be a whole number of seconds from 0 to \(Self.longestWait).")
+        }
+        guard !job.state.isFinal, seconds > 0 else { return .now(.json(200, JobJSON(job))) }
+        return .later { [store, watch] reply in
+            @Sendable func answer() {
+                do {
+                    guard let now = try store.job(job.id) else { throw JobStoreError.removed(job.id) }
+                    reply.send(.json(200, JobJSON(now)))
+                } catch {
+                    reply.send(Self.response(to: error, call.logger))
+                }
+            }
+            watch.wait(for: job.id, timeout: .seconds(seconds), answer: answer)
+            // What changed between the first look and the wait has told nobody.
+            if (try? store.job(job.id))?.state != job.state { answer() }
+        }
+    }
+
+    func list(_ call: Call) throws -> Response {
+        var filter = JobFilter()
+        filter.limit = 50
+        for (key, value) in try call.query("limit", "state", "before").sorted(by: { $0.key < $1.key }) {
+            switch key {
+            case "limit":
+                guard let limit = Int(value), (1...500).contains(limit) else {
+                    throw Problem(400, "bad_query", "limit must be a whole number from 1 to 500.")
+                }
+                filter.limit = limit
+            case "state":
+                guard let state = JobState(rawValue: value) else {
+                    let states = JobState.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw Problem(400, "bad_query", "state must be one of \(states).")
+                }
+                filter.state = state
+            default:
+                guard let id = JobID(value) else { throw Problem(400, "bad_query", "before must be a job's id.") }
+                filter.before = id
+            }
+        }
+        let jobs = try store.jobs(filter)
+        let next = jobs.count == filter.limit ? jobs.last.map { "\($0.id)" } : nil
+        return .json(200, JobListJSON(jobs: jobs.map(JobJSON.init), next: next))
+    }
+
+    /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.
+    func delete(_ call: Call) throws -> Response {
+        var job = try job(call)
+        if job.state == .queued || job.state == .running {
+            job = try store.cancel(job.id, at: Date()) ?? job
+            workers.wake()
+        }
+        guard job.state != .running else { return .json(202, JobJSON(job)) }
+        try store.remove(job.id)
+        try spool.remove(job.id)
+        call.logger.info("job deleted", metadata: ["job": "\(job.id)"])
+        return Response(status: 204)
+    }
+}

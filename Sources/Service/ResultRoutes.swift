@@ -1,0 +1,97 @@
+import Foundation
+import HTTPDaemon
+import Imaging
+import Jobs
+
+/// Names of a job's files in its spool folder.
+enum JobFiles {
+    static let mask = "mask.nii.gz"
+    static let probabilities = "probabilities.nii.gz"
+    static let report = "report.json"
+
+    /// The mask of one label alone, made when it is first asked for.
+    static func mask(of label: MaskLabel) -> String { "mask-\(label.rawValue).nii.gz" }
+
+    /// A file that was uploaded as `stem`.
+    static func uploaded(_ stem: String, in folder: URL) -> URL? {
+        ["\(stem).nii.gz", "\(stem).nii"].map { folder.appending(path: $0) }
+            .first { FileManager.default.fileExists(atPath: $0.path) }
+    }
+}
+
+/// A part of the label map.
+enum MaskLabel: String, CaseIterable {
+    /// The liver with its lesions.
+    case liver
+    /// The lesions.
+    case lesion
+
+    /// The smallest label that is part of it.
+    var threshold: UInt8 { self == .liver ? Label.liver : Label.lesion }
+}
+
+/// What a finished job left.
+extension Routes {
+    /// A job that has succeeded, with its folder and what its row keeps of the report.
+    func succeeded(_ call: Call) throws -> (job: Job, folder: URL, result: JobResult?) {
+        let job = try job(call)
+        switch job.state {
+        case .queued, .running:
+            throw Problem(
+                409, "not_ready", "The job is \(job.state.rawValue). Ask again when it has succeeded.",
+                headers: [("Retry-After", "2")])
+        case .failed:
+            throw Problem(409, "job_failed", job.failure?.message ?? "The job failed.")
+        case .cancelled:
+            throw Problem(409, "job_cancelled", "The job was cancelled; it has no result.")
+        case .succeeded:
+            return (job, spool.folder(of: job.id), JobResult(of: job))
+        }
+    }
+
+    func report(_ call: Call) throws -> Response {
+        _ = try call.query()
+        let (_, folder, _) = try succeeded(call)
+        return .file(200, folder.appending(path: JobFiles.report), type: "application/json")
+    }
+
+    /// The label map, or with `label` 1 where that label is and 0 elsewhere.
+    func mask(_ call: Call) throws -> Response {
+        let query = try call.query("label")
+        let (job, folder, result) = try succeeded(call)
+        let mask = folder.appending(path: JobFiles.mask)
+        let tag = result?.maskSha256
+        guard let name = query["label"] else { return volume(mask, "hepar-\(job.id)", tag: tag) }
+        guard let label = MaskLabel(rawValue: name) else {
+            throw Problem(400, "bad_query", "label must be liver or lesion.")
+        }
+        let part = folder.appending(path: JobFiles.mask(of: label))
+        if !FileManager.default.fileExists(atPath: part.path) {
+            var labels = try readLabels(at: mask, limits: config.volumeLimits, team: team)
+            for index in labels.volume.voxels.indices {
+                labels.volume.voxels[index] = labels.volume.voxels[index] >= label.threshold ? 1 : 0
+            }
+            try writeLabels(labels.volume, like: labels.header, to: part, team: team)
+        }
+        return volume(part, "hepar-\(job.id)-\(name)", tag: tag.map { "\($0)-\(name)" })
+    }
+
+    func probabilities(_ call: Call) throws -> Response {
+        _ = try call.query()
+        let (job, folder, result) = try succeeded(call)
+        let file = folder.appending(path: JobFiles.probabilities)
+        guard FileManager.default.fileExists(atPath: file.path) else {
+            throw Problem(
+                404, "no_probabilities",
+                "This job kept no probabilities. Send the scan with the option \"probabilities\": true.")
+        }
+        return volume(file, "hepar-\(job.id)-probabilities", tag: (result?.maskSha256).map { "\($0)-probabilities" })
+    }
+
+    private func volume(_ file: URL, _ name: String, tag: String?) -> Response {
+        var response = Response.file(200, file, type: "application/gzip")
+        response.headers.append(("Content-Disposition", "attachment; filename=\"\(name).nii.gz\""))
+        if let tag { response.headers.append(("ETag", "\"\(tag)\"")) }
+        return response
+    }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import HTTPDaemon
+import Imaging
+import Metrics
+
+/// Scores of masks that are there already.
+extension Routes {
+    /// Scores a finished job against a reference that comes later; its report tells the scores from then on.
+    func putReference(_ call: Call) throws -> Response {
+        _ = try call.query()
+        let (_, folder, _) = try succeeded(call)
+        let files = try FormFiles(call.request, bare: "reference", allowed: ["reference"])
+        let scores = try score(
+            folder.appending(path: JobFiles.mask), against: try files.required("reference"), named: "reference")
+        let report = folder.appending(path: JobFiles.report)
+        var content = try JSONDecoder().decode(Report.self, from: Data(contentsOf: report))
+        content.scores = scores
+        try JSONEncoder.hepar.encode(content).write(to: report, options: .atomic)
+        return .json(200, scores)
+    }
+
+    /// Scores one mask against another, without a scan or a job.
+    func evaluate(_ call: Call) throws -> Response {
+        _ = try call.query()
+        let files = try FormFiles(call.request, bare: nil, allowed: ["prediction", "reference"])
+        let (prediction, reference) = (try files.required("prediction"), try files.required("reference"))
+        return try naming("prediction") {
+            _ = try inspectMask(at: prediction, limits: config.volumeLimits)
+            return .json(200, try score(prediction, against: reference, named: "reference"))
+        }
+    }
+
+    private func score(_ prediction: URL, against reference: URL, named name: String) throws -> CaseScores {
+        let limits = config.volumeLimits
+        let predicted = try withVolumeName(prediction) { try readLabels(at: $0, limits: limits, team: team) }
+        let actual = try naming(name) {
+            _ = try inspectMask(at: reference, limits: limits)
+            return try withVolumeName(reference) {
+                try readReference($0, of: predicted.header, limits: limits, team: team)
+            }
+        }
+        return Metrics.score(prediction: predicted.volume, reference: actual, team: team)
+    }
+}
+
+/// Runs `body`; what is wrong with a file is told with the name of its field.
+func naming<Result>(_ field: String, _ body: () throws -> Result) throws -> Result {
+    do {
+        return try body()
+    } catch let error as VolumeError where error.isUsersFault {
+        throw Problem(422, error.code, "\(field): \(error)")
+    }
+}
+
+/// libnifti goes by a file's name, so `body` is given a name that follows the content.
+private func withVolumeName<Result>(_ file: URL, _ body: (URL) throws -> Result) throws -> Result {
+    guard !file.lastPathComponent.contains(".nii") else { return try body(file) }
+    let name = file.deletingLastPathComponent().appending(path: try volumeName(file.lastPathComponent, for: file))
+    try FileManager.default.linkItem(at: file, to: name)
+    defer { try? FileManager.default.removeItem(at: name) }
+    return try body(name)
+}
+
+/// `stem.nii.gz` or `stem.nii`, as the content is.
+func volumeName(_ stem: String, for file: URL) throws -> String {
+    let handle = try FileHandle(forReadingFrom: file)
+    defer { try? handle.close() }
+    let magic = try handle.read(upToCount: 2)
+    return magic == Data([0x1F, 0x8B]) ? "\(stem).nii.gz" : "\(stem).nii"
+}
