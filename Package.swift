@@ -26,7 +26,7 @@ let package = Package(
         .target(name: "Imaging", dependencies: ["CNifti", "CZlib", "Compute"]),
         .target(name: "Metrics", dependencies: ["Imaging", "Compute"]),
         .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute", "Digests"]),
-        .target(name: "Segmentation", dependencies: ["Imaging", "Inference", "Compute"]),
+        .target(name: "Segmentation", dependencies: ["Compute", "Digests", "Imaging", "Inference"]),
         .target(name: "Phantom", dependencies: ["Compute", "Imaging"]),
         .target(name: "Preview", dependencies: ["CPNG", "Imaging"]),
         .target(

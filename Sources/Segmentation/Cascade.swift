@@ -96,22 +96,24 @@ extension Segmenter {
     ///   - liver: labels on the CT's canonical grid that take the place of stage 1's answer, which is computed all the
     ///     same: so that models which find nothing can be timed.
     ///   - limit: the most voxels stage 1's resampled volume may have.
+    ///   - journal: gives the slices of a run that was broken off, and keeps those of this one.
     ///   - progress: called between slices; the segmentation stops by what it throws.
     /// - Returns: an empty mask with the finding `no_liver` if there is none: that is a result, not an error.
     /// - Throws: ``VolumeError`` if stage 1's grid would be too large, and what `progress` throws.
     public func segment(
         _ scan: CTScan, options: Options, liver given: Volume<UInt8>? = nil, limit: Int = VolumeLimits().voxels,
-        progress: ProgressHandler
+        journal: SliceJournal? = nil, progress: ProgressHandler
     ) throws -> Segmentation {
         let volume = scan.volume
         var timings = Timings()
         let found = try findLiver(
-            volume, options: options, given: given, limit: limit, timings: &timings, progress: progress)
+            volume, options: options, given: given, limit: limit, journal: journal, timings: &timings,
+            progress: progress)
         guard let box = found else { return noLiver(volume, options, timings: timings) }
         let answer = try timings.time("stage2_network") {
             try lesionStage(
                 volume, box: box, keepsProbabilities: options.probabilities, network: lesion,
-                window: lesionMetadata.window, team: team
+                window: lesionMetadata.window, team: team, journal: journal
             ) {
                 try progress(SliceProgress(stage: .lesions, done: $0, total: box.z.count))
             }
@@ -132,14 +134,16 @@ extension Segmenter {
 
     /// Stage 1: the liver's region on the CT's grid, or nil if there is no liver.
     private func findLiver(
-        _ volume: Volume<Float>, options: Options, given: Volume<UInt8>?, limit: Int, timings: inout Timings,
-        progress: ProgressHandler
+        _ volume: Volume<Float>, options: Options, given: Volume<UInt8>?, limit: Int, journal: SliceJournal?,
+        timings: inout Timings, progress: ProgressHandler
     ) throws -> Box? {
         let coarse = try timings.time("stage1_resample") {
             try liverMetadata.spacing.map { try resampleLinear(volume, to: $0, limit: limit, team: team) } ?? volume
         }
         let mask = try timings.time("stage1_network") {
-            try liverMask(coarse, network: liver, window: liverMetadata.window, team: team) {
+            try liverMask(
+                coarse, network: liver, window: liverMetadata.window, team: team, journal: journal
+            ) {
                 try progress(SliceProgress(stage: .liver, done: $0, total: coarse.shape.z))
             }
         }

@@ -53,6 +53,8 @@ public final class Segmenter: Sendable {
     /// METHOD step 8: a lesion needs a voxel of at least this probability.
     static let lesionThreshold = 0.80
 
+    /// How convolutions are computed.
+    public let algorithm: Algorithm
     /// The model folder's last path component.
     public let modelName: String
     /// Facts of the two model files.
@@ -67,6 +69,7 @@ public final class Segmenter: Sendable {
     /// - Throws: ``ModelError`` if a file is missing, faulty, or made for the other stage.
     public init(models folder: URL, algorithm: Algorithm, team: ThreadTeam) throws(ModelError) {
         self.team = team
+        self.algorithm = algorithm
         modelName = folder.standardizedFileURL.lastPathComponent
         (liver, liverMetadata, liverModel) = try Self.load(.liver, classes: 2, folder, algorithm, team)
         (lesion, lesionMetadata, lesionModel) = try Self.load(.lesion, classes: 3, folder, algorithm, team)

@@ -1,20 +1,29 @@
 import Compute
-import Glibc
+import Foundation
 import Imaging
 import Inference
 
 /// Stage 1's answer for every voxel of every `every`-th slice: 1 where the network says liver.
 ///
+/// - Parameter journal: gives the slices of an earlier run, and keeps those of this one.
 /// - Throws: what `progress` throws, between slices.
 func liverMask(
     _ volume: Volume<Float>, every: Int = 1, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
-    progress: (_ done: Int) throws -> Void
+    journal: SliceJournal? = nil, progress: (_ done: Int) throws -> Void
 ) throws -> Volume<UInt8> {
     let box = Box(x: 0..<volume.shape.x, y: 0..<volume.shape.y, z: 0..<volume.shape.z)
     var mask = emptyLabels(of: box, every: every, spacing: volume.spacing)
     let shape = mask.shape
+    let size = shape.x * shape.y
     try forEachSlice(
-        of: volume, box: box, every: every, network: network, window: window, team: team, progress: progress
+        of: volume, box: box, every: every, network: network, window: window, team: team, journal: journal,
+        progress: progress,
+        restore: { slice, payload in
+            guard payload.count == size else { return false }
+            mask.copy(payload, to: slice * size)
+            return true
+        },
+        payload: { mask.bytes(slice: $0) }
     ) { slice, logits, width, plane in
         mask.voxels.withUnsafeMutableBufferPointer { mask in
             nonisolated(unsafe) let output = mask.baseAddress! + slice * shape.x * shape.y
@@ -64,22 +73,74 @@ struct SliceProbabilities {
     }
 }
 
+extension SliceProbabilities {
+    /// - Parameters:
+    ///   - labels: the slice's labels, x fastest, `columns` a row.
+    ///   - value: the probability at a row and column; called for lesion voxels in their order.
+    init(of labels: UnsafePointer<UInt8>, rows: Int, columns: Int, value: (_ row: Int, _ column: Int) -> Float) {
+        var rowStarts: [Int32] = [0]
+        var found: [Int16] = []
+        var values: [Float] = []
+        for row in 0..<rows {
+            let line = labels + row * columns
+            // Most rows have no lesion: memchr passes over them at memory speed.
+            var column = 0
+            while column < columns, let hit = memchr(line + column, Int32(Label.lesion), columns - column) {
+                column = UnsafeRawPointer(hit) - UnsafeRawPointer(line)
+                found.append(Int16(column))
+                values.append(value(row, column))
+                column += 1
+            }
+            rowStarts.append(Int32(values.count))
+        }
+        self.init(rowStarts: rowStarts, columns: found, values: values)
+    }
+}
+
 /// Runs model 2 on every `every`-th slice of `box`: argmax of the three classes and the lesion probability where it is
 /// lesion.
 ///
-/// - Parameter keepsProbabilities: keeps the lesion probability of every voxel as well.
+/// - Parameters:
+///   - keepsProbabilities: keeps the lesion probability of every voxel as well.
+///   - journal: gives the slices of an earlier run, and keeps those of this one.
 /// - Throws: what `progress` throws, between slices.
 func lesionStage(
     _ volume: Volume<Float>, box: Box, every: Int = 1, keepsProbabilities: Bool = false, network: Network,
-    window: ClosedRange<Double>, team: ThreadTeam, progress: (_ done: Int) throws -> Void
+    window: ClosedRange<Double>, team: ThreadTeam, journal: SliceJournal? = nil,
+    progress: (_ done: Int) throws -> Void
 ) throws -> LesionStageResult {
     var labels = emptyLabels(of: box, every: every, spacing: volume.spacing)
     let shape = labels.shape
     var map = keepsProbabilities ? labels : nil
     var probabilities: [SliceProbabilities] = []
     probabilities.reserveCapacity(shape.z)
+    let size = shape.x * shape.y
     try forEachSlice(
-        of: volume, box: box, every: every, network: network, window: window, team: team, progress: progress
+        of: volume, box: box, every: every, network: network, window: window, team: team, journal: journal,
+        progress: progress,
+        restore: { slice, payload in
+            // Labels, the probabilities of those that are lesion, and the whole map where it is kept.
+            guard payload.count >= size, let start = payload.baseAddress else { return false }
+            let lesions = payload.prefix(size).count { $0 == Label.lesion }
+            guard payload.count == size + 4 * lesions + (map == nil ? 0 : size) else { return false }
+            labels.copy(UnsafeRawBufferPointer(rebasing: payload[..<size]), to: slice * size)
+            map?.copy(UnsafeRawBufferPointer(rebasing: payload[(size + 4 * lesions)...]), to: slice * size)
+            var next = size
+            probabilities.append(
+                SliceProbabilities(
+                    of: start.assumingMemoryBound(to: UInt8.self), rows: shape.y, columns: shape.x
+                ) { _, _ in
+                    defer { next += 4 }
+                    return payload.loadUnaligned(fromByteOffset: next, as: Float.self)
+                })
+            return true
+        },
+        payload: { slice in
+            var payload = labels.bytes(slice: slice)
+            probabilities[slice].values.withUnsafeBytes { payload.append(contentsOf: $0) }
+            if let map { payload.append(map.bytes(slice: slice)) }
+            return payload
+        }
     ) { slice, logits, width, plane in
         labels.voxels.withUnsafeMutableBufferPointer { labels in
             nonisolated(unsafe) let output = labels.baseAddress! + slice * shape.x * shape.y
@@ -97,7 +158,9 @@ func lesionStage(
                 }
             }
             probabilities.append(
-                lesionProbabilities(of: output, shape: shape, logits: logits, width: width, plane: plane))
+                SliceProbabilities(of: output, rows: shape.y, columns: shape.x) { row, column in
+                    lesionProbability(logits + row * width + column, plane: plane)
+                })
         }
         map?.voxels.withUnsafeMutableBufferPointer { map in
             nonisolated(unsafe) let output = map.baseAddress! + slice * shape.x * shape.y
@@ -115,28 +178,6 @@ func lesionStage(
     return LesionStageResult(labels: labels, lesionProbabilities: probabilities, map: map)
 }
 
-/// Softmax probability of lesion at each voxel of a slice that is labelled lesion.
-private func lesionProbabilities(
-    of labels: UnsafePointer<UInt8>, shape: Shape, logits: UnsafePointer<Float>, width: Int, plane: Int
-) -> SliceProbabilities {
-    var rowStarts: [Int32] = [0]
-    var columns: [Int16] = []
-    var values: [Float] = []
-    for row in 0..<shape.y {
-        let line = labels + row * shape.x
-        // Most rows have no lesion: memchr passes over them at memory speed.
-        var column = 0
-        while column < shape.x, let hit = memchr(line + column, Int32(Label.lesion), shape.x - column) {
-            column = UnsafeRawPointer(hit) - UnsafeRawPointer(line)
-            columns.append(Int16(column))
-            values.append(lesionProbability(logits + row * width + column, plane: plane))
-            column += 1
-        }
-        rowStarts.append(Int32(values.count))
-    }
-    return SliceProbabilities(rowStarts: rowStarts, columns: columns, values: values)
-}
-
 /// Softmax probability of lesion at the voxel whose logits are at `voxel`, `voxel + plane` and so on.
 private func lesionProbability(_ voxel: UnsafePointer<Float>, plane: Int) -> Float {
     let lesion = voxel[2 * plane]
@@ -152,21 +193,44 @@ private func emptyLabels(of box: Box, every: Int, spacing: SIMD3<Double>) -> Vol
 
 /// Runs `network` on every `every`-th slice of `box` and hands on its logits: those of class c begin at
 /// `logits + c * plane`, with `width` values a row. `slice` counts the slices run, from 0.
+///
+/// - Parameters:
+///   - restore: takes what the journal has of a slice; false where it is not of this slice's form.
+///   - payload: what the journal keeps of a slice that was handed on.
 private func forEachSlice(
     of volume: Volume<Float>, box: Box, every: Int, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
-    progress: (_ done: Int) throws -> Void,
+    journal: SliceJournal?, progress: (_ done: Int) throws -> Void,
+    restore: (_ slice: Int, _ payload: UnsafeRawBufferPointer) -> Bool, payload: (_ slice: Int) -> Data,
     _ body: (_ slice: Int, _ logits: UnsafePointer<Float>, _ width: Int, _ plane: Int) -> Void
 ) throws {
-    let batch = 1
-    let stacks = SliceStacks(of: volume, box: box, window: window, slices: network.slices, batch: batch)
+    let stacks = SliceStacks(of: volume, box: box, window: window, slices: network.slices, batch: 1)
     let plane = stacks.height * stacks.width
-    let logits = UnsafeMutablePointer<Float>.allocate(capacity: batch * network.classes * plane)
+    let logits = UnsafeMutablePointer<Float>.allocate(capacity: network.classes * plane)
     defer { logits.deallocate() }
     for (index, slice) in stride(from: box.z.lowerBound, to: box.z.upperBound, by: every).enumerated() {
         try progress(slice - box.z.lowerBound)
+        if let journal, journal.restore({ restore(index, $0) }) { continue }
         let planes = stacks.stacks(centredOn: slice..<slice + 1, team: team)
-        network.run(planes: planes, batch: batch, height: stacks.height, width: stacks.width, logits: logits)
+        network.run(planes: planes, batch: 1, height: stacks.height, width: stacks.width, logits: logits)
         body(index, logits, stacks.width, plane)
+        journal?.append(payload(index))
     }
     try progress(box.z.count)
+}
+
+extension Volume<UInt8> {
+    /// The voxels of an axial slice.
+    fileprivate func bytes(slice: Int) -> Data {
+        let size = shape.x * shape.y
+        return voxels.withUnsafeBufferPointer {
+            Data(buffer: UnsafeBufferPointer(rebasing: $0[(slice * size)...].prefix(size)))
+        }
+    }
+
+    /// Sets the voxels from `start` on.
+    fileprivate mutating func copy(_ bytes: UnsafeRawBufferPointer, to start: Int) {
+        voxels.withUnsafeMutableBytes { voxels in
+            UnsafeMutableRawBufferPointer(rebasing: voxels[start..<start + bytes.count]).copyMemory(from: bytes)
+        }
+    }
 }

@@ -15,6 +15,8 @@ public struct Case: Sendable {
     public var mask: URL
     /// Where the lesion probabilities are written, if ``Segmenter/Options/probabilities`` asks for them.
     public var probabilities: URL?
+    /// Where finished slices are kept until the case is done, so that a run that was broken off is gone on with.
+    public var journal: URL?
     /// How to segment.
     public var options: Segmenter.Options
     /// What the CT may have.
@@ -22,11 +24,13 @@ public struct Case: Sendable {
 
     /// A case.
     public init(
-        image: URL, reference: URL? = nil, mask: URL, probabilities: URL? = nil, options: Segmenter.Options = .init(),
+        image: URL, reference: URL? = nil, mask: URL, probabilities: URL? = nil, journal: URL? = nil,
+        options: Segmenter.Options = .init(),
         limits: VolumeLimits = .init()
     ) {
         precondition(!options.probabilities || probabilities != nil, "the probabilities need a place")
         self.probabilities = probabilities
+        self.journal = journal
         self.image = image
         self.reference = reference
         self.mask = mask
@@ -53,7 +57,11 @@ public func run(
             try readReference(url, of: scan.header, limits: job.limits, team: team)
         }
     }
-    let segmentation = try segmenter.segment(scan, options: job.options, progress: progress)
+    let inputSha256 = try timings.time("hash") { try ContentHash.ofFile(at: job.image) }
+    let journal = try job.journal.map {
+        SliceJournal(file: $0, key: try segmenter.journalKey(inputSha256, job.options))
+    }
+    let segmentation = try segmenter.segment(scan, options: job.options, journal: journal, progress: progress)
     let header = scan.header
     for step in segmentation.timings.steps { timings.add(step) }
     try timings.time("write") {
@@ -65,15 +73,24 @@ public func run(
     let scores = reference.map { reference in
         timings.time("scores") { score(prediction: segmentation.labels, reference: reference, team: team) }
     }
-    let statement = try timings.time("hashes") {
-        Provenance.Statement(
-            heparVersion: Hepar.version, inputSha256: try ContentHash.ofFile(at: job.image),
-            liverModelSha256: segmenter.liverModel.sha256 ?? "", lesionModelSha256: segmenter.lesionModel.sha256 ?? "",
-            maskSha256: try ContentHash.ofFile(at: job.mask), options: job.options)
-    }
+    let statement = Provenance.Statement(
+        heparVersion: Hepar.version, inputSha256: inputSha256, liverModelSha256: segmenter.liverModel.sha256 ?? "",
+        lesionModelSha256: segmenter.lesionModel.sha256 ?? "", maskSha256: try ContentHash.ofFile(at: job.mask),
+        options: job.options)
+    journal?.remove()
     return Report(
         segmentation, header: header, segmenter: segmenter, options: job.options, scores: scores,
         provenance: try Provenance(statement, key: key), timings)
+}
+
+extension Segmenter {
+    /// All that decides what the network says of each slice.
+    fileprivate func journalKey(_ inputSha256: String, _ options: Options) throws -> String {
+        let options = String(decoding: try JSONEncoder.hepar.encode(options), as: UTF8.self)
+        return [
+            Hepar.version, inputSha256, liverModel.sha256 ?? "", lesionModel.sha256 ?? "", algorithm.rawValue, options,
+        ].joined(separator: "\n")
+    }
 }
 
 /// Reads a reference mask and refuses one of another grid: it is never resampled silently.

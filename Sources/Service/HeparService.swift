@@ -75,7 +75,7 @@ private func work(
     let files = Case(
         image: image, reference: JobFiles.uploaded("reference", in: folder),
         mask: folder.appending(path: JobFiles.mask), probabilities: folder.appending(path: JobFiles.probabilities),
-        options: request.options, limits: limits)
+        journal: folder.appending(path: JobFiles.journal), options: request.options, limits: limits)
     do {
         context.report(stage: "read", progress: 0)
         let report = try run(files, with: segmenter, key: key, team: team) { progress in

@@ -8,6 +8,8 @@ enum JobFiles {
     static let mask = "mask.nii.gz"
     static let probabilities = "probabilities.nii.gz"
     static let report = "report.json"
+    /// Finished slices of a run that is not.
+    static let journal = "slices.journal"
 
     /// The mask of one label alone, made when it is first asked for.
     static func mask(of label: MaskLabel) -> String { "mask-\(label.rawValue).nii.gz" }
