@@ -28,27 +28,26 @@ import Testing
         [
             (JobPriority.routine, JobPriority.stat, 7_200.0), (.bulk, .stat, 86_400), (.bulk, .routine, 79_200),
         ])
-    func whoWaitsLongEnoughIsNotPassed(kind: StoreKind, case: (slow: JobPriority, quick: JobPriority, head: Double))
-        throws
-    {
+    func whoWaitsLongEnoughIsNotPassed(
+        kind: StoreKind, pair: (slow: JobPriority, quick: JobPriority, head: Double)
+    ) throws {
         try kind.withStore { store in
-            let old = try store.enqueueOne(at: 0, `case`.slow)
-            let passing = try store.enqueueOne(at: `case`.head - 0.001, `case`.quick)
+            let old = try store.enqueueOne(at: 0, pair.slow)
+            let passing = try store.enqueueOne(at: pair.head - 0.001, pair.quick)
             // Of equal rank: the one that was named first.
-            let equal = try store.enqueueOne(at: `case`.head, `case`.quick)
+            let equal = try store.enqueueOne(at: pair.head, pair.quick)
             let order = try (0..<3).map { _ in try store.claimOne(at: 90_000)?.job.id }
             #expect(order == [passing.id, old.id, equal.id])
         }
     }
 
-    /// A stat job each minute, a worker that takes two minutes for each: the bulk job still has its turn.
+    /// Stat jobs come without end, two an hour, and are more than the worker can do: the bulk job still has its turn.
     @Test func nothingStarves() throws {
         try StoreKind.sqlite.withStore { store in
             let bulk = try store.enqueueOne(at: 0, .bulk)
-            // The stat jobs of the first day, two an hour to keep the test short, and those that follow.
             for step in 1...60 { try store.enqueueOne(at: Double(step) * 1_800, .stat) }
             let turn = try (0..<61).firstIndex { _ in try store.claimOne(at: 200_000)?.job.id == bulk.id }
-            // 47 came within 24 hours; the 48th came with the handicap just over, and has the later name.
+            // 47 came within 24 hours; the 48th has the same rank and a later name.
             #expect(turn == 47)
         }
     }
