@@ -106,7 +106,7 @@ final class Crew: Sendable {
     private func claim() -> ClaimedJob? {
         do throws(JobStoreError) {
             let claim = try store.claim(
-                at: Date(), lease: settings.lease, maxAttempts: settings.maxAttempts, givenUp: logEnd)
+                at: Date(), lease: settings.lease, maxAttempts: settings.maxAttempts, alsoChanged: logEnd)
             storeAnswers(nil)
             return claim
         } catch {
@@ -119,7 +119,7 @@ final class Crew: Sendable {
         let context = JobContext()
         let run = Run(claim: claim, context: context, renewAfter: .now + settings.lease / 3)
         state.withLock { $0.runs[claim.token] = run }
-        let waited = claim.job.startedAt?.timeIntervalSince(claim.job.createdAt) ?? 0
+        let waited = claim.job.startedAt?.timeIntervalSince(claim.job.queuedAt) ?? 0
         logger.info(
             "job started",
             metadata: [

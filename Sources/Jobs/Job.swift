@@ -11,6 +11,10 @@ public struct Job: Codable, Sendable, Equatable {
     public var attempts: Int
     /// When the job was accepted.
     public var createdAt: Date
+    /// Since when the job's place in the queue counts: when it was accepted, or last retried by a client.
+    public var queuedAt: Date
+    /// How urgent the job is.
+    public var priority: JobPriority
     /// When the present or last run started; nil while queued.
     public var startedAt: Date?
     /// When the job reached a final state.
@@ -31,8 +35,19 @@ public struct Job: Codable, Sendable, Equatable {
     public var hasReference: Bool
     /// Size of all uploaded files together, in bytes.
     public var uploadBytes: Int
+    /// How much work the job is, in units that the caller chooses, such as megavoxels; nil where it was not told.
+    public var cost: Double?
+    /// Who sent the job: the name of a token; nil where no one has to say.
+    public var owner: String?
+    /// Where to tell that the job has ended. May hold a secret of the client: not for logs.
+    public var webhook: String?
+    /// What the result depends on: SHA-256 of voxels, geometry, model and options, in hexadecimal digits; nil where an
+    /// earlier result is not to be looked for.
+    public var contentKey: String?
     /// Summary written on success: JSON that only the caller of the store understands.
     public var result: Data?
+    /// The job whose run made the result, where that was not this one. It may have been removed since.
+    public var copiedFrom: JobID?
 
     /// A job as it enters the queue.
     public init(_ new: NewJob) {
@@ -40,11 +55,17 @@ public struct Job: Codable, Sendable, Equatable {
         state = .queued
         attempts = 0
         createdAt = new.createdAt
+        queuedAt = new.createdAt
+        priority = new.priority
         progress = 0
         cancelRequested = false
         options = new.options
         hasReference = new.hasReference
         uploadBytes = new.uploadBytes
+        cost = new.cost
+        owner = new.owner
+        webhook = new.webhook
+        contentKey = new.contentKey
     }
 }
 
@@ -62,18 +83,34 @@ public struct NewJob: Sendable, Equatable {
     public var createdAt: Date
     /// Under which the client may send the same request again; nil where it gave none.
     public var retryKey: RetryKey?
+    /// How urgent the job is.
+    public var priority: JobPriority
+    /// How much work the job is; see ``Job/cost``.
+    public var cost: Double?
+    /// Who sent the job; see ``Job/owner``.
+    public var owner: String?
+    /// Where to tell that the job has ended; see ``Job/webhook``.
+    public var webhook: String?
+    /// What the result depends on; see ``Job/contentKey``.
+    public var contentKey: String?
 
     /// Describes a job; a fresh name and the present time unless others are given.
     public init(
         id: JobID = JobID(), options: Data, hasReference: Bool, uploadBytes: Int, createdAt: Date = Date(),
-        retryKey: RetryKey? = nil
+        retryKey: RetryKey? = nil, priority: JobPriority = .routine, cost: Double? = nil, owner: String? = nil,
+        webhook: String? = nil, contentKey: String? = nil
     ) {
-        self.retryKey = retryKey
         self.id = id
         self.options = options
         self.hasReference = hasReference
         self.uploadBytes = uploadBytes
         self.createdAt = createdAt
+        self.retryKey = retryKey
+        self.priority = priority
+        self.cost = cost
+        self.owner = owner
+        self.webhook = webhook
+        self.contentKey = contentKey
     }
 }
 
@@ -113,14 +150,17 @@ public struct JobFailure: Error, Codable, Sendable, Equatable, CustomStringConve
 public struct JobFilter: Sendable, Equatable {
     /// Only jobs in this state; nil for all.
     public var state: JobState?
+    /// Only jobs that this owner sent; nil for those of everyone.
+    public var owner: String?
     /// Only jobs older than this one: the last job of the page before.
     public var before: JobID?
     /// At most this many.
     public var limit: Int
 
     /// A page of jobs; by default the newest 50.
-    public init(state: JobState? = nil, before: JobID? = nil, limit: Int = 50) {
+    public init(state: JobState? = nil, owner: String? = nil, before: JobID? = nil, limit: Int = 50) {
         self.state = state
+        self.owner = owner
         self.before = before
         self.limit = limit
     }

@@ -86,6 +86,29 @@ extension Job {
         }
     }
 
+    /// A failed or cancelled job after a client asked to run it again: as if it had just come, with all its attempts.
+    public func retried(at now: Date) -> Job? {
+        guard var job = moved(by: .restart) else { return nil }
+        job.attempts = 0
+        job.queuedAt = now
+        job.startedAt = nil
+        job.finishedAt = nil
+        job.stage = nil
+        job.progress = 0
+        job.cancelRequested = false
+        job.failure = nil
+        return job
+    }
+
+    /// A job that was just accepted, as it ends at once with the result of an earlier one; nil if that has none.
+    public func reusing(_ earlier: Job, at now: Date) -> Job? {
+        guard earlier.state == .succeeded, var job = moved(by: .reuse, at: now) else { return nil }
+        job.result = earlier.result
+        job.progress = 1
+        job.copiedFrom = earlier.copiedFrom ?? earlier.id
+        return job
+    }
+
     private func failed(_ failure: JobFailure, at now: Date) -> Job? {
         guard var job = moved(by: .fail, at: now) else { return nil }
         job.failure = failure

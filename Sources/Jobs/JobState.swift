@@ -2,8 +2,9 @@
 public enum JobState: String, Codable, CaseIterable, Sendable {
     case queued, running, succeeded, failed, cancelled
 
-    /// What can happen to a job. `retry` also stands for a worker that died: its lease ran out.
-    public enum Event: CaseIterable, Sendable { case claim, finish, retry, fail, cancel }
+    /// What can happen to a job. `retry` also stands for a worker that died: its lease ran out. `reuse` is an earlier
+    /// job's result that spares the run, `restart` a client's wish for another try after the end.
+    public enum Event: CaseIterable, Sendable { case claim, finish, retry, fail, cancel, reuse, restart }
 
     /// The state after `event`, or nil where the event is not allowed.
     ///
@@ -11,14 +12,15 @@ public enum JobState: String, Codable, CaseIterable, Sendable {
     public func after(_ event: Event) -> JobState? {
         switch (self, event) {
         case (.queued, .claim): .running
-        case (.running, .finish): .succeeded
+        case (.running, .finish), (.queued, .reuse): .succeeded
         case (.running, .retry): .queued
         case (.queued, .fail), (.running, .fail): .failed
         case (.queued, .cancel), (.running, .cancel): .cancelled
+        case (.failed, .restart), (.cancelled, .restart): .queued
         default: nil
         }
     }
 
-    /// Whether nothing more can happen to the job.
-    public var isFinal: Bool { Event.allCases.allSatisfy { after($0) == nil } }
+    /// Whether nothing more happens to the job by itself: only a client can have it run again.
+    public var isFinal: Bool { Event.allCases.allSatisfy { $0 == .restart || after($0) == nil } }
 }

@@ -3,17 +3,25 @@ import Foundation
 /// Where jobs are kept: synchronous, safe to call from any thread, and durable: what a call has returned survives a
 /// power loss, except for what ``renew(_:stage:progress:until:)`` wrote.
 ///
-/// Every call by name throws ``JobStoreError/removed(_:)`` once the job was removed.
+/// Every call by name throws ``JobStoreError/removed(_:)`` once the job was removed. Every change of a job's life adds a
+/// ``JobEvent``, and the end of a job with a webhook a delivery to the store's ``Outbox``, in the same transaction.
 public protocol JobStore: Sendable {
     /// Accepts a job; its files are on disk already.
     ///
     /// A request whose retry key was accepted before is answered with the job of then, whose name is another than
     /// `new.id`: the new files are the caller's to remove. A key lives as long as its job.
     ///
-    /// - Parameter queueLimit: the most jobs that may wait.
-    /// - Throws: ``JobStoreError/queueFull(limit:)``; ``JobStoreError/alreadyExists(_:)``;
+    /// - Throws: what ``QueueLimits/check(waiting:owned:bytes:)`` throws; ``JobStoreError/alreadyExists(_:)``;
     ///   ``JobStoreError/keyReused(_:)``.
-    func enqueue(_ new: NewJob, queueLimit: Int) throws(JobStoreError) -> Job
+    func enqueue(_ new: NewJob, limits: QueueLimits) throws(JobStoreError) -> Job
+
+    /// Accepts a job that has succeeded at once with the result of an earlier one, found by
+    /// ``succeeded(contentKey:)``. The earlier job's result files are already in the new job's folder. As it never
+    /// waits, no limit applies; retry keys are as in ``enqueue(_:limits:)``.
+    ///
+    /// - Returns: the job, marked with ``Job/copiedFrom``; nil if the earlier one is no longer there or has no result:
+    ///   enqueue the new one.
+    func enqueueFinished(_ new: NewJob, copying earlier: JobID) throws(JobStoreError) -> Job?
 
     /// The job of this name, or nil if there never was one.
     func job(_ id: JobID) throws(JobStoreError) -> Job?
@@ -21,13 +29,21 @@ public protocol JobStore: Sendable {
     /// A page of jobs, newest first.
     func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job]
 
-    /// Takes the oldest job that waits, under a lease that no one else holds; nil if none waits.
+    /// The newest job that succeeded with this ``Job/contentKey``, or nil.
+    func succeeded(contentKey: String) throws(JobStoreError) -> Job?
+
+    /// Names of jobs that reached a final state before a time, the one that ended first first: those whose keeping
+    /// time is over.
+    func expired(finishedBefore time: Date, limit: Int) throws(JobStoreError) -> [JobID]
+
+    /// Takes the waiting job of the earliest ``Job/rank``, under a lease that no one else holds; nil if none waits, or
+    /// the queue is paused.
     ///
     /// First, running jobs whose lease ran out are queued again, cancelled if that was asked for, or failed. A
-    /// job that was started `maxAttempts` times fails with a reason and is passed over; `givenUp` is told of each
-    /// such job once the change is durable.
+    /// job that was started `maxAttempts` times fails with a reason and is passed over. `alsoChanged` is told of each
+    /// job in another state than before, the claimed one apart, once that is durable.
     func claim(
-        at now: Date, lease: Duration, maxAttempts: Int, givenUp: (Job) -> Void
+        at now: Date, lease: Duration, maxAttempts: Int, alsoChanged: (Job) -> Void
     ) throws(JobStoreError) -> ClaimedJob?
 
     /// Reports progress (0...1) and extends the lease. Not synced to disk: nothing is lost with it.
@@ -42,25 +58,71 @@ public protocol JobStore: Sendable {
     /// Returns the job, or nil if there never was one.
     func cancel(_ id: JobID, at now: Date) throws(JobStoreError) -> Job?
 
-    /// Removes a finished job's row and leaves only its name. Remove its files afterwards. An unknown name is no error.
+    /// Queues a failed or cancelled job again, with all its attempts and at the end of its priority's queue. Its upload
+    /// is still there, as files go only after the row. Returns the job, or nil if there never was one.
+    ///
+    /// - Throws: ``JobStoreError/notRetryable(_:)``; what ``QueueLimits/check(waiting:owned:bytes:)`` throws.
+    func retry(_ id: JobID, limits: QueueLimits, at now: Date) throws(JobStoreError) -> Job?
+
+    /// Removes a finished job's row, with all deliveries of its webhook, and leaves only its name and its events. Remove
+    /// its files afterwards. An unknown name is no error.
     ///
     /// - Throws: ``JobStoreError/notFinished(_:)``.
-    func remove(_ id: JobID) throws(JobStoreError)
-
-    /// How many jobs are in each state; every state has an entry.
-    func counts() throws(JobStoreError) -> [JobState: Int]
+    func remove(_ id: JobID, at now: Date) throws(JobStoreError)
 
     /// At the start of the only process that works on this store: queues again what an earlier process left running.
     /// The attempts stay counted. Returns the jobs that changed.
     @discardableResult
     func releaseAll(at now: Date) throws(JobStoreError) -> [Job]
+
+    /// Stops that jobs are started, or lets them start again, also over restarts. Running jobs go on. Wake the workers
+    /// after a pause.
+    func setPaused(_ isPaused: Bool) throws(JobStoreError)
+
+    /// What the queue holds, and whether it is paused.
+    func report() throws(JobStoreError) -> QueueReport
+
+    /// Time until a job has finished, zero if it has: ``Job/timeLeft(workAhead:pace:workers:)``. Nil for an unknown
+    /// name, a job without cost, one that waits in a paused queue, and before the first run was measured.
+    func estimate(for id: JobID, workers: Int) throws(JobStoreError) -> Duration?
+
+    /// Events in their order, from the first after number `sequence`; 0 for the beginning.
+    ///
+    /// Numbers have no gaps: if the first event is not `sequence` + 1, the ones between were trimmed.
+    func events(after sequence: Int, limit: Int) throws(JobStoreError) -> [JobEvent]
+
+    /// The number of the last event, also if it was trimmed since; 0 before the first.
+    func lastEvent() throws(JobStoreError) -> Int
+
+    /// Drops events from the beginning up to the first that is not older than `time`: the bound of the feed's size.
+    ///
+    /// - Returns: how many were dropped.
+    @discardableResult
+    func trimEvents(olderThan time: Date) throws(JobStoreError) -> Int
 }
 
 extension JobStore {
-    /// Takes the oldest job that waits; see ``claim(at:lease:maxAttempts:givenUp:)``.
-    public func claim(at now: Date, lease: Duration, maxAttempts: Int) throws(JobStoreError) -> ClaimedJob? {
-        try claim(at: now, lease: lease, maxAttempts: maxAttempts, givenUp: { _ in })
+    /// Accepts a job where only the number of waiting jobs is limited; see ``enqueue(_:limits:)``.
+    public func enqueue(_ new: NewJob, queueLimit: Int) throws(JobStoreError) -> Job {
+        try enqueue(new, limits: QueueLimits(jobs: queueLimit))
     }
+
+    /// Takes the waiting job whose turn it is; see ``claim(at:lease:maxAttempts:alsoChanged:)``.
+    public func claim(at now: Date, lease: Duration, maxAttempts: Int) throws(JobStoreError) -> ClaimedJob? {
+        try claim(at: now, lease: lease, maxAttempts: maxAttempts, alsoChanged: { _ in })
+    }
+
+    /// Removes a finished job now; see ``remove(_:at:)``.
+    public func remove(_ id: JobID) throws(JobStoreError) { try remove(id, at: Date()) }
+
+    /// How many jobs are in each state; every state has an entry.
+    public func counts() throws(JobStoreError) -> [JobState: Int] {
+        let report = try report()
+        return Dictionary(uniqueKeysWithValues: JobState.allCases.map { ($0, report.count($0)) })
+    }
+
+    /// Whether no job is started at present; see ``setPaused(_:)``.
+    public func isPaused() throws(JobStoreError) -> Bool { try report().isPaused }
 
     /// Whether the store has a row for this name: false if there never was one and if it was removed.
     public func contains(_ id: JobID) throws(JobStoreError) -> Bool {
@@ -106,10 +168,16 @@ public enum LeaseState: Sendable, Equatable {
 public enum JobStoreError: Error, Equatable, Sendable {
     /// As many jobs wait as are allowed: status 503.
     case queueFull(limit: Int)
+    /// As many jobs of this owner wait as are allowed: status 429.
+    case ownerQueueFull(limit: Int)
+    /// With the new job the uploads of this owner's waiting jobs, in bytes, would be larger than allowed: status 429.
+    case ownerBytesFull(waiting: Int, limit: Int)
     /// The job existed and was removed: status 410.
     case removed(JobID)
     /// Only a finished job can be removed: status 409.
     case notFinished(JobState)
+    /// Only a failed or cancelled job can be run again: status 409.
+    case notRetryable(JobState)
     /// A job of this name was accepted before.
     case alreadyExists(JobID)
     /// The retry key belongs to this job, which came of another request: status 409.
@@ -130,10 +198,17 @@ extension JobStoreError: CustomStringConvertible {
         switch self {
         case .queueFull(let limit):
             "The queue is full: \(limit) jobs are waiting. Try again in a few minutes."
+        case .ownerQueueFull(let limit):
+            "You have \(limit) jobs waiting, as many as you may. Try again when one of them has started."
+        case .ownerBytesFull(let waiting, let limit):
+            "The uploads of your waiting jobs may have \(limit) bytes together; they have \(waiting) bytes without this "
+                + "one. Try again when some have started."
         case .removed(let id):
             "The job \(id) was deleted."
         case .notFinished(let state):
             "The job is \(state.rawValue). Cancel it, and delete it once it has stopped."
+        case .notRetryable(let state):
+            "The job is \(state.rawValue). Only a failed or cancelled job can be run again."
         case .alreadyExists(let id):
             "A job named \(id) was accepted before."
         case .keyReused(let id):

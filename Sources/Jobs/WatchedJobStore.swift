@@ -1,6 +1,6 @@
 import Foundation
 
-/// A store that tells which jobs have changed their state, once the change is durable.
+/// A store that tells which jobs have changed, once the change and its event are durable.
 public struct WatchedJobStore: JobStore {
     private let base: any JobStore
     private let changed: @Sendable (JobID) -> Void
@@ -13,36 +13,32 @@ public struct WatchedJobStore: JobStore {
         self.changed = changed
     }
 
+    // MARK: - What changes jobs
+
     /// Accepts a job, and tells of it.
-    public func enqueue(_ new: NewJob, queueLimit: Int) throws(JobStoreError) -> Job {
-        let job = try base.enqueue(new, queueLimit: queueLimit)
+    public func enqueue(_ new: NewJob, limits: QueueLimits) throws(JobStoreError) -> Job {
+        let job = try base.enqueue(new, limits: limits)
         changed(job.id)
         return job
     }
 
-    /// The job of this name.
-    public func job(_ id: JobID) throws(JobStoreError) -> Job? { try base.job(id) }
+    /// Accepts a job with an earlier result, and tells of it.
+    public func enqueueFinished(_ new: NewJob, copying earlier: JobID) throws(JobStoreError) -> Job? {
+        let job = try base.enqueueFinished(new, copying: earlier)
+        if let job { changed(job.id) }
+        return job
+    }
 
-    /// A page of jobs.
-    public func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] { try base.jobs(filter) }
-
-    /// Takes the oldest job that waits; tells of it and of each job given up.
+    /// Takes the waiting job whose turn it is; tells of it and of each other that changed.
     public func claim(
-        at now: Date, lease: Duration, maxAttempts: Int, givenUp: (Job) -> Void
+        at now: Date, lease: Duration, maxAttempts: Int, alsoChanged: (Job) -> Void
     ) throws(JobStoreError) -> ClaimedJob? {
         let claim = try base.claim(at: now, lease: lease, maxAttempts: maxAttempts) { job in
             changed(job.id)
-            givenUp(job)
+            alsoChanged(job)
         }
         if let claim { changed(claim.job.id) }
         return claim
-    }
-
-    /// Reports progress and extends the lease: no change of state.
-    public func renew(
-        _ claim: ClaimedJob, stage: String, progress: Double, until: Date
-    ) throws(JobStoreError) -> LeaseState {
-        try base.renew(claim, stage: stage, progress: progress, until: until)
     }
 
     /// Ends a run, and tells of it unless the lease was lost.
@@ -59,14 +55,18 @@ public struct WatchedJobStore: JobStore {
         return job
     }
 
-    /// Removes a finished job, and tells of it.
-    public func remove(_ id: JobID) throws(JobStoreError) {
-        try base.remove(id)
-        changed(id)
+    /// Queues a job again, and tells of it.
+    public func retry(_ id: JobID, limits: QueueLimits, at now: Date) throws(JobStoreError) -> Job? {
+        let job = try base.retry(id, limits: limits, at: now)
+        if let job { changed(job.id) }
+        return job
     }
 
-    /// How many jobs are in each state.
-    public func counts() throws(JobStoreError) -> [JobState: Int] { try base.counts() }
+    /// Removes a finished job, and tells of it.
+    public func remove(_ id: JobID, at now: Date) throws(JobStoreError) {
+        try base.remove(id, at: now)
+        changed(id)
+    }
 
     /// Queues again what an earlier process left running, and tells of each.
     @discardableResult
@@ -74,5 +74,55 @@ public struct WatchedJobStore: JobStore {
         let jobs = try base.releaseAll(at: now)
         for job in jobs { changed(job.id) }
         return jobs
+    }
+
+    // MARK: - What does not
+
+    /// Reports progress and extends the lease: no change of state.
+    public func renew(
+        _ claim: ClaimedJob, stage: String, progress: Double, until: Date
+    ) throws(JobStoreError) -> LeaseState {
+        try base.renew(claim, stage: stage, progress: progress, until: until)
+    }
+
+    /// Pauses the queue, or lets it go on.
+    public func setPaused(_ isPaused: Bool) throws(JobStoreError) { try base.setPaused(isPaused) }
+
+    /// The job of this name.
+    public func job(_ id: JobID) throws(JobStoreError) -> Job? { try base.job(id) }
+
+    /// A page of jobs.
+    public func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] { try base.jobs(filter) }
+
+    /// The newest job that succeeded with this key.
+    public func succeeded(contentKey: String) throws(JobStoreError) -> Job? {
+        try base.succeeded(contentKey: contentKey)
+    }
+
+    /// Names of jobs whose keeping time is over.
+    public func expired(finishedBefore time: Date, limit: Int) throws(JobStoreError) -> [JobID] {
+        try base.expired(finishedBefore: time, limit: limit)
+    }
+
+    /// What the queue holds.
+    public func report() throws(JobStoreError) -> QueueReport { try base.report() }
+
+    /// Time until a job has finished.
+    public func estimate(for id: JobID, workers: Int) throws(JobStoreError) -> Duration? {
+        try base.estimate(for: id, workers: workers)
+    }
+
+    /// Events in their order.
+    public func events(after sequence: Int, limit: Int) throws(JobStoreError) -> [JobEvent] {
+        try base.events(after: sequence, limit: limit)
+    }
+
+    /// The number of the last event.
+    public func lastEvent() throws(JobStoreError) -> Int { try base.lastEvent() }
+
+    /// Drops the oldest events.
+    @discardableResult
+    public func trimEvents(olderThan time: Date) throws(JobStoreError) -> Int {
+        try base.trimEvents(olderThan: time)
     }
 }

@@ -50,6 +50,9 @@ struct JobRow {
             ("state", job.state.rawValue),
             ("attempts", job.attempts),
             ("created_ms", job.createdAt.milliseconds),
+            ("queued_ms", job.queuedAt.milliseconds),
+            ("rank_ms", job.rank.milliseconds),
+            ("priority", job.priority.rawValue),
             ("started_ms", job.startedAt?.milliseconds),
             ("finished_ms", job.finishedAt?.milliseconds),
             ("not_before_ms", job.notBefore?.milliseconds ?? 0),
@@ -60,6 +63,11 @@ struct JobRow {
             ("failure_message", job.failure?.message),
             ("has_reference", job.hasReference),
             ("upload_bytes", job.uploadBytes),
+            ("cost", job.cost),
+            ("owner", job.owner),
+            ("webhook", job.webhook),
+            ("content_key", job.contentKey),
+            ("copied_from", job.copiedFrom?.description),
             ("lease_token", lease?.token.uuidString),
             ("lease_until_ms", lease?.until.milliseconds),
             ("options", job.options),
@@ -69,14 +77,17 @@ struct JobRow {
 
     private init(_ row: Row) throws {
         guard let id = JobID(row["id"]) else { throw JobStoreError.damaged(nil) }
-        guard let state = JobState(rawValue: row["state"]) else { throw JobStoreError.damaged(id) }
-        let created = Date(milliseconds: row["created_ms"])
+        guard let state = JobState(rawValue: row["state"]), let priority = JobPriority(rawValue: row["priority"]) else {
+            throw JobStoreError.damaged(id)
+        }
         job = Job(
             NewJob(
                 id: id, options: row["options"], hasReference: row["has_reference"], uploadBytes: row["upload_bytes"],
-                createdAt: created))
+                createdAt: Date(milliseconds: row["created_ms"]), priority: priority, cost: row["cost"],
+                owner: row["owner"], webhook: row["webhook"], contentKey: row["content_key"]))
         job.state = state
         job.attempts = row["attempts"]
+        job.queuedAt = Date(milliseconds: row["queued_ms"])
         job.startedAt = (row["started_ms"] as Int64?).map(Date.init(milliseconds:))
         job.finishedAt = (row["finished_ms"] as Int64?).map(Date.init(milliseconds:))
         let notBefore: Int64 = row["not_before_ms"]
@@ -88,6 +99,7 @@ struct JobRow {
             job.failure = JobFailure(code: code, message: message)
         }
         job.result = row["result"]
+        job.copiedFrom = (row["copied_from"] as String?).flatMap(JobID.init)
         if let token = (row["lease_token"] as String?).flatMap(UUID.init(uuidString:)),
             let until = row["lease_until_ms"] as Int64?
         {

@@ -45,5 +45,83 @@ let jobSchema: DatabaseMigrator = {
                 ) STRICT, WITHOUT ROWID;
                 """)
     }
+    migrator.registerMigration("3: events") { db in
+        // Numbers of dropped events are not given again.
+        try db.execute(
+            sql: """
+                CREATE TABLE job_event (
+                    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+                    job_id TEXT NOT NULL,
+                    kind TEXT NOT NULL,
+                    at_ms INTEGER NOT NULL
+                ) STRICT;
+                """)
+    }
+    migrator.registerMigration("4: priorities, owners, earlier results, pace") { db in
+        // Jobs of before have routine priority: a rank two hours after they came.
+        try db.execute(
+            sql: """
+                ALTER TABLE job ADD COLUMN priority TEXT NOT NULL DEFAULT 'routine'
+                    CHECK (priority IN ('stat', 'routine', 'bulk'));
+                ALTER TABLE job ADD COLUMN queued_ms INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE job ADD COLUMN rank_ms INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE job ADD COLUMN cost REAL;
+                ALTER TABLE job ADD COLUMN owner TEXT;
+                ALTER TABLE job ADD COLUMN webhook TEXT;
+                ALTER TABLE job ADD COLUMN content_key TEXT;
+                ALTER TABLE job ADD COLUMN copied_from TEXT;
+                UPDATE job SET queued_ms = created_ms, rank_ms = created_ms + 7200000;
+                CREATE INDEX job_by_rank ON job (state, rank_ms, id, not_before_ms, cost);
+                CREATE INDEX job_by_priority ON job (state, priority, queued_ms);
+                CREATE INDEX job_by_owner ON job (owner, id) WHERE owner IS NOT NULL;
+                CREATE INDEX job_by_owner_state ON job (owner, state, id, upload_bytes) WHERE owner IS NOT NULL;
+                CREATE INDEX job_by_finish ON job (finished_ms, id) WHERE finished_ms IS NOT NULL;
+                CREATE INDEX job_by_content ON job (content_key, state, id) WHERE content_key IS NOT NULL;
+                CREATE TABLE queue (is_paused INTEGER NOT NULL) STRICT;
+                INSERT INTO queue (is_paused) VALUES (0);
+                CREATE TABLE measured_run (
+                    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+                    seconds_per_cost REAL NOT NULL
+                ) STRICT;
+                """)
+    }
+    migrator.registerMigration("5: webhooks") { db in
+        try db.execute(
+            sql: """
+                CREATE TABLE delivery (
+                    id INTEGER PRIMARY KEY AUTOINCREMENT,
+                    job_id TEXT NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+                    state TEXT NOT NULL,
+                    event_seq INTEGER NOT NULL,
+                    url TEXT NOT NULL,
+                    created_ms INTEGER NOT NULL,
+                    attempts INTEGER NOT NULL,
+                    due_ms INTEGER NOT NULL,
+                    token TEXT,
+                    failure TEXT,
+                    is_dead INTEGER NOT NULL
+                ) STRICT;
+                CREATE INDEX delivery_by_due ON delivery (is_dead, due_ms, id);
+                CREATE INDEX delivery_by_job ON delivery (job_id);
+                """)
+    }
+    migrator.registerMigration("6: audit") { db in
+        try db.execute(
+            sql: """
+                CREATE TABLE audit (
+                    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+                    at_ms INTEGER NOT NULL,
+                    actor TEXT NOT NULL,
+                    action TEXT NOT NULL,
+                    job_id TEXT,
+                    outcome TEXT NOT NULL,
+                    request TEXT
+                ) STRICT;
+                CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+                    BEGIN SELECT raise(ABORT, 'audit entries are never changed'); END;
+                CREATE TRIGGER audit_is_not_removed BEFORE DELETE ON audit
+                    BEGIN SELECT raise(ABORT, 'audit entries are never removed'); END;
+                """)
+    }
     return migrator
 }()

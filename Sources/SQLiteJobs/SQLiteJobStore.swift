@@ -4,6 +4,9 @@ import Jobs
 
 /// Jobs in an SQLite database, in WAL mode: status requests read while others write. Every change of state is synced to
 /// the disk before its call returns.
+///
+/// This file accepts jobs and finds them; JobChanges.swift has what changes them, QueueQueries.swift what is known of the
+/// queue as a whole, and each other table has a file.
 public final class SQLiteJobStore: JobStore {
     private let pool: DatabasePool
 
@@ -29,33 +32,73 @@ public final class SQLiteJobStore: JobStore {
         }
     }
 
-    /// Accepts a job: one row, synced with its commit.
-    public func enqueue(_ new: NewJob, queueLimit: Int) throws(JobStoreError) -> Job {
+    // MARK: - Accepting
+
+    /// Accepts a job: one row and its event, synced with their commit.
+    public func enqueue(_ new: NewJob, limits: QueueLimits) throws(JobStoreError) -> Job {
         try write { db in
             if let key = new.retryKey, let earlier = try self.job(under: key, in: db) { return earlier }
-            let waiting = try Int.fetchOne(db, sql: "SELECT count(*) FROM job WHERE state = 'queued'") ?? 0
-            guard waiting < queueLimit else { throw JobStoreError.queueFull(limit: queueLimit) }
-            try self.checkNotRemoved(new.id, in: db)
-            guard try !self.exists(new.id, in: db) else { throw JobStoreError.alreadyExists(new.id) }
-            let job = try JobRow(Job(new)).insert(in: db)
-            if let key = new.retryKey {
-                try db.execute(
-                    sql: "INSERT INTO retry_key (key, digest, job_id) VALUES (?, ?, ?)",
-                    arguments: [key.key, key.digest, job.id.description])
-            }
-            return job
+            try self.checkRoom(in: limits, owner: new.owner, bytes: new.uploadBytes, in: db)
+            return try self.insert(Job(new), key: new.retryKey, in: db)
         }
     }
 
-    /// The job of this name; reads beside a writer without waiting for it.
-    public func job(_ id: JobID) throws(JobStoreError) -> Job? {
-        try read { db in try self.job(id, in: db) }
+    /// Accepts a job that succeeds in the same transaction, with the result that the earlier job has in it.
+    public func enqueueFinished(_ new: NewJob, copying earlier: JobID) throws(JobStoreError) -> Job? {
+        try write { db in
+            if let key = new.retryKey, let same = try self.job(under: key, in: db) { return same }
+            let source = try JobRow.fetch(db, Self.byName, [earlier.description]).first?.job
+            let accepted = Job(new)
+            guard let source, let finished = accepted.reusing(source, at: new.createdAt) else { return nil }
+            let written = try self.insert(accepted, key: new.retryKey, in: db)
+            return try self.change(written, to: finished, at: new.createdAt, in: db)
+        }
     }
 
-    /// A page of jobs, newest first, by the index on names or on states.
+    private func insert(_ job: Job, key: RetryKey?, in db: Database) throws -> Job {
+        try checkNotRemoved(job.id, in: db)
+        guard try JobRow.fetch(db, Self.byName, [job.id.description]).isEmpty else {
+            throw JobStoreError.alreadyExists(job.id)
+        }
+        let written = try JobRow(job).insert(in: db)
+        try EventTable.append(.accepted, of: job.id, at: job.createdAt, in: db)
+        if let key {
+            try db.execute(
+                sql: "INSERT INTO retry_key (key, digest, job_id) VALUES (?, ?, ?)",
+                arguments: [key.key, key.digest, job.id.description])
+        }
+        return written
+    }
+
+    /// The job that came of an earlier request with this key, or nil if there is none.
+    private func job(under key: RetryKey, in db: Database) throws -> Job? {
+        let sql = "SELECT job_id, digest FROM retry_key WHERE key = ?"
+        guard let row = try Row.fetchOne(db, sql: sql, arguments: [key.key]) else { return nil }
+        guard let id = JobID(row["job_id"]) else { throw JobStoreError.damaged(nil) }
+        guard row["digest"] == key.digest else { throw JobStoreError.keyReused(id) }
+        return try self.row(id, in: db)?.job
+    }
+
+    // MARK: - Finding
+
+    /// The job of this name; reads beside a writer without waiting for it.
+    public func job(_ id: JobID) throws(JobStoreError) -> Job? {
+        try read { db in try self.row(id, in: db)?.job }
+    }
+
+    /// A page of jobs, newest first, by the index on names, states or owners.
     public func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] {
+        let (sql, values) = Self.page(filter)
+        return try read { db in try JobRow.fetch(db, sql, values).map(\.job) }
+    }
+
+    static func page(_ filter: JobFilter) -> (sql: String, values: StatementArguments) {
         var conditions: [String] = []
         var arguments: [(any DatabaseValueConvertible)?] = []
+        if let owner = filter.owner {
+            conditions.append("owner = ?")
+            arguments.append(owner)
+        }
         if let state = filter.state {
             conditions.append("state = ?")
             arguments.append(state.rawValue)
@@ -66,155 +109,38 @@ public final class SQLiteJobStore: JobStore {
         }
         arguments.append(max(0, filter.limit))
         let clause = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
-        let sql = "SELECT * FROM job \(clause) ORDER BY id DESC LIMIT ?"
-        let values = StatementArguments(arguments)
-        return try read { db in try JobRow.fetch(db, sql, values).map(\.job) }
+        return ("SELECT * FROM job \(clause) ORDER BY id DESC LIMIT ?", StatementArguments(arguments))
     }
 
-    /// Takes the oldest job that waits, in one transaction that no other claim can overlap.
-    public func claim(
-        at now: Date, lease: Duration, maxAttempts: Int, givenUp: (Job) -> Void
-    ) throws(JobStoreError) -> ClaimedJob? {
-        let until = now.addingTimeInterval(lease / .seconds(1))
-        let (claimed, ended) = try write { db in
-            var ended: [Job] = []
-            let overdue = try JobRow.fetch(
-                db, "SELECT * FROM job WHERE state = 'running' AND lease_until_ms <= ? ORDER BY id", [now.milliseconds])
-            for row in overdue {
-                guard let job = row.job.abandoned(at: now, maxAttempts: maxAttempts) else { continue }
-                let written = try JobRow(job).update(in: db)
-                if written.state.isFinal { ended.append(written) }
-            }
-            while let row = try JobRow.fetch(db, Self.oldestWaiting, [now.milliseconds]).first {
-                guard row.job.attempts < maxAttempts, let job = row.job.claimed(at: now) else {
-                    guard let job = row.job.givenUp(at: now) else { throw JobStoreError.damaged(row.job.id) }
-                    ended.append(try JobRow(job).update(in: db))
-                    continue
-                }
-                let token = UUID()
-                let written = try JobRow(job, lease: JobRow.Lease(token: token, until: until)).update(in: db)
-                let claim = ClaimedJob(job: written, token: token, leaseUntil: until, maxAttempts: maxAttempts)
-                return (claim as ClaimedJob?, ended)
-            }
-            return (nil, ended)
-        }
-        ended.forEach(givenUp)
-        return claimed
+    /// The newest job that succeeded with this key.
+    public func succeeded(contentKey: String) throws(JobStoreError) -> Job? {
+        try read { db in try JobRow.fetch(db, Self.newestWithContent, [contentKey]).first?.job }
     }
 
-    /// Answered by the index alone until the row is found, so that a long queue of jobs put off costs little.
-    private static let oldestWaiting = """
-        SELECT * FROM job WHERE id =
-            (SELECT id FROM job WHERE state = 'queued' AND not_before_ms <= ? ORDER BY id LIMIT 1)
-        """
+    static let newestWithContent =
+        "SELECT * FROM job WHERE content_key = ? AND state = 'succeeded' ORDER BY id DESC LIMIT 1"
 
-    /// Reports progress and extends the lease, in one statement whose commit is not synced.
-    public func renew(
-        _ claim: ClaimedJob, stage: String, progress: Double, until: Date
-    ) throws(JobStoreError) -> LeaseState {
-        let sql = """
-            UPDATE job SET stage = nullif(?, ''), progress = ?, lease_until_ms = ?
-            WHERE id = ? AND lease_token = ? RETURNING cancel_requested
-            """
-        let values: StatementArguments = [
-            stage, progress, until.milliseconds, claim.job.id.description, claim.token.uuidString,
-        ]
-        let found = try translatingErrors {
-            try pool.writeWithoutTransaction { db in
-                // Progress may be lost with the power; the next synced commit syncs it too.
-                try db.execute(sql: "PRAGMA synchronous = NORMAL")
-                defer { restoreFullSync(db) }
-                // All rows are fetched, or an error of the implied commit would not be seen.
-                return try Bool.fetchAll(db, sql: sql, arguments: values).first
-            }
-        }
-        switch found {
-        case nil: return .lost
-        case false?: return .held
-        case true?: return .cancelRequested
-        }
-    }
-
-    /// Ends a run, if the row still carries the claim's token.
-    public func finish(_ claim: ClaimedJob, _ outcome: JobOutcome, at now: Date) throws(JobStoreError) -> Job? {
-        try write { db in
-            let sql = "SELECT * FROM job WHERE id = ? AND lease_token = ?"
-            let held = try JobRow.fetch(db, sql, [claim.job.id.description, claim.token.uuidString]).first
-            guard let job = held?.job.finished(outcome, at: now, maxAttempts: claim.maxAttempts) else { return nil }
-            return try JobRow(job).update(in: db)
-        }
-    }
-
-    /// Cancels a queued job, or marks a running one; a running job keeps its lease.
-    public func cancel(_ id: JobID, at now: Date) throws(JobStoreError) -> Job? {
-        try write { db in
-            guard let row = try self.row(id, in: db) else { return nil }
-            let job = row.job.cancelling(at: now)
-            return job == row.job ? job : try JobRow(job, lease: row.lease).update(in: db)
-        }
-    }
-
-    /// Removes a finished job's row, overwrites its bytes, and keeps the name.
-    public func remove(_ id: JobID) throws(JobStoreError) {
-        try write { db in
-            guard let job = try self.job(id, in: db) else { return }
-            guard job.state.isFinal else { throw JobStoreError.notFinished(job.state) }
-            try db.execute(sql: "INSERT INTO removed_job (id) VALUES (?)", arguments: [id.description])
-            try db.execute(sql: "DELETE FROM job WHERE id = ?", arguments: [id.description])
-        }
-    }
-
-    /// How many jobs are in each state, counted over the index on states.
-    public func counts() throws(JobStoreError) -> [JobState: Int] {
+    /// Names of jobs that ended before a time, by the index on the times of the end.
+    public func expired(finishedBefore time: Date, limit: Int) throws(JobStoreError) -> [JobID] {
         try read { db in
-            var counts = Dictionary(uniqueKeysWithValues: JobState.allCases.map { ($0, 0) })
-            for row in try Row.fetchAll(db, sql: "SELECT state, count(*) FROM job GROUP BY state") {
-                guard let state = JobState(rawValue: row[0]) else { throw JobStoreError.damaged(nil) }
-                counts[state] = row[1]
-            }
-            return counts
-        }
-    }
-
-    /// Queues again whatever the table says is running.
-    @discardableResult
-    public func releaseAll(at now: Date) throws(JobStoreError) -> [Job] {
-        try write { db in
-            try JobRow.fetch(db, "SELECT * FROM job WHERE state = 'running' ORDER BY id", []).compactMap { row in
-                try row.job.abandoned(at: now, maxAttempts: nil).map { try JobRow($0).update(in: db) }
+            try String.fetchAll(db, sql: Self.endedBefore, arguments: [time.milliseconds, max(0, limit)]).map { text in
+                guard let id = JobID(text) else { throw JobStoreError.damaged(nil) }
+                return id
             }
         }
     }
 
-    /// What `PRAGMA synchronous` says on the writing connection: 2 is FULL.
-    func synchronousMode() throws -> Int? {
-        try pool.writeWithoutTransaction { try Int.fetchOne($0, sql: "PRAGMA synchronous") }
-    }
+    static let endedBefore = "SELECT id FROM job WHERE finished_ms < ? ORDER BY finished_ms, id LIMIT ?"
 
     // MARK: - Inside a transaction
 
-    private func job(_ id: JobID, in db: Database) throws -> Job? {
-        try row(id, in: db)?.job
-    }
+    private static let byName = "SELECT * FROM job WHERE id = ?"
 
     /// The row of this name, or nil if there never was one.
-    private func row(_ id: JobID, in db: Database) throws -> JobRow? {
-        if let row = try JobRow.fetch(db, "SELECT * FROM job WHERE id = ?", [id.description]).first { return row }
+    func row(_ id: JobID, in db: Database) throws -> JobRow? {
+        if let row = try JobRow.fetch(db, Self.byName, [id.description]).first { return row }
         try checkNotRemoved(id, in: db)
         return nil
-    }
-
-    /// The job that came of an earlier request with this key, or nil if there is none.
-    private func job(under key: RetryKey, in db: Database) throws -> Job? {
-        let sql = "SELECT job_id, digest FROM retry_key WHERE key = ?"
-        guard let row = try Row.fetchOne(db, sql: sql, arguments: [key.key]) else { return nil }
-        guard let id = JobID(row["job_id"]) else { throw JobStoreError.damaged(nil) }
-        guard row["digest"] == key.digest else { throw JobStoreError.keyReused(id) }
-        return try job(id, in: db)
-    }
-
-    private func exists(_ id: JobID, in db: Database) throws -> Bool {
-        try Bool.fetchOne(db, sql: "SELECT true FROM job WHERE id = ?", arguments: [id.description]) ?? false
     }
 
     private func checkNotRemoved(_ id: JobID, in db: Database) throws {
@@ -222,12 +148,30 @@ public final class SQLiteJobStore: JobStore {
         if try Bool.fetchOne(db, sql: sql, arguments: [id.description]) ?? false { throw JobStoreError.removed(id) }
     }
 
-    private func read<Value>(_ body: (Database) throws -> Value) throws(JobStoreError) -> Value {
+    /// Runs `body` on a snapshot, beside writers.
+    func read<Value>(_ body: (Database) throws -> Value) throws(JobStoreError) -> Value {
         try translatingErrors { try pool.read(body) }
     }
 
-    private func write<Value>(_ body: (Database) throws -> Value) throws(JobStoreError) -> Value {
+    /// Runs `body` in a transaction that no other writer overlaps; synced before it returns.
+    func write<Value>(_ body: (Database) throws -> Value) throws(JobStoreError) -> Value {
         try translatingErrors { try pool.write(body) }
+    }
+
+    /// Runs one statement whose commit is not synced: it may be lost with the power until the next synced one.
+    func writeUnsynced<Value>(_ body: (Database) throws -> Value) throws(JobStoreError) -> Value {
+        try translatingErrors {
+            try pool.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA synchronous = NORMAL")
+                defer { restoreFullSync(db) }
+                return try body(db)
+            }
+        }
+    }
+
+    /// What `PRAGMA synchronous` says on the writing connection: 2 is FULL.
+    func synchronousMode() throws -> Int? {
+        try pool.writeWithoutTransaction { try Int.fetchOne($0, sql: "PRAGMA synchronous") }
     }
 }
 

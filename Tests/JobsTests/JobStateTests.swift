@@ -7,7 +7,8 @@ import Testing
     static let allowed: [(JobState, JobState.Event, JobState)] = [
         (.queued, .claim, .running), (.queued, .fail, .failed), (.queued, .cancel, .cancelled),
         (.running, .finish, .succeeded), (.running, .retry, .queued), (.running, .fail, .failed),
-        (.running, .cancel, .cancelled),
+        (.running, .cancel, .cancelled), (.queued, .reuse, .succeeded), (.failed, .restart, .queued),
+        (.cancelled, .restart, .queued),
     ]
 
     @Test(arguments: JobState.allCases, JobState.Event.allCases)

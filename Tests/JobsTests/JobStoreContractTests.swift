@@ -227,6 +227,19 @@ import Testing
     }
 
     @Test(arguments: StoreKind.allCases)
+    func claimTellsOfEachOtherJobThatChanged(kind: StoreKind) throws {
+        try kind.withStore { store in
+            let ids = try (0..<3).map { _ in try store.enqueueOne().id }
+            for _ in ids { _ = try store.claimOne() }
+            _ = try store.cancel(ids[1], at: time(1))
+            var others: [Job] = []
+            let claim = try store.claim(at: time(60), lease: .seconds(60), maxAttempts: 3) { others.append($0) }
+            #expect(claim?.job.id == ids[0])
+            #expect(others.map(\.id) == [ids[1], ids[2]] && others.map(\.state) == [.cancelled, .queued])
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
     func releaseAllQueuesAgainAndCountsTheAttempt(kind: StoreKind) throws {
         try kind.withStore { store in
             let id = try store.enqueueOne().id

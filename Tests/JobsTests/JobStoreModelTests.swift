@@ -5,7 +5,7 @@ import Testing
 
 /// Random sequences of calls against a small model of the rules, written down a second time and in another way.
 @Suite struct JobStoreModelTests {
-    @Test(arguments: StoreKind.allCases, [1, 2, 3, 4] as [UInt64])
+    @Test(arguments: zip([.sqlite, .sqlite, .sqlite, .watched] as [StoreKind], 1...4 as ClosedRange<UInt64>))
     func randomSequences(kind: StoreKind, seed: UInt64) throws {
         try withTemporaryFolder { folder in
             var store = try kind.open(in: folder)
@@ -22,13 +22,15 @@ import Testing
     }
 
     private func takeStep(_ model: inout Model, _ store: any JobStore, _ random: inout Random) throws {
-        model.now += [0, 1, 10, 45][random.below(4)]
+        // A leap lets jobs grow older than the handicaps of priorities.
+        model.now += random.below(25) == 0 ? 20_000 : [0, 1, 10, 45][random.below(4)]
         let now = time(model.now)
-        switch random.below(12) {
+        switch random.below(15) {
         case 0, 1, 2:
-            let job = try? store.enqueueOne(limit: 6, at: model.now)
-            #expect((job != nil) == (model.entries.filter { $0.state == .queued }.count < 6))
-            if let job { model.entries.append(Model.Entry(id: job.id)) }
+            let priority = JobPriority.allCases[random.below(3)]
+            let job = try? store.enqueueOne(limit: Model.room, at: model.now, priority)
+            #expect((job != nil) == model.hasRoom)
+            if let job { model.accept(job.id, priority) }
         case 3, 4, 5:
             let claim = try store.claimOne(at: model.now)
             #expect(claim?.job.id == model.claim())
@@ -53,6 +55,13 @@ import Testing
             guard let id = model.anyID(&random) else { return }
             let expected = model.cancel(id)
             #expect((try? store.cancel(id, at: now)?.state) == expected)
+        case 11, 12:
+            guard let id = model.anyID(&random) else { return }
+            let job = try? store.retry(id, limits: QueueLimits(jobs: Model.room), at: now)
+            #expect((job != nil) == model.retry(id))
+        case 13:
+            model.isPaused = random.below(3) == 0
+            try store.setPaused(model.isPaused)
         default:
             if random.below(4) == 0 {
                 try store.releaseAll(at: now)
@@ -78,6 +87,10 @@ import Testing
         for state in JobState.allCases {
             try #require(try store.counts()[state] == live.filter { $0.state == state }.count, place)
         }
+        let events = try store.events(after: 0, limit: 10_000)
+        try #require(events.map(\.job) == model.events.map(\.job), place)
+        try #require(events.map(\.kind) == model.events.map(\.kind), place)
+        try #require(events.map(\.sequence) == events.indices.map { $0 + 1 }, place)
     }
 }
 
@@ -85,6 +98,9 @@ import Testing
 private struct Model {
     struct Entry {
         let id: JobID
+        /// When the job takes its place in the queue.
+        var rank: Double
+        let handicap: Double
         var state = JobState.queued
         var attempts = 0
         var token: UUID?
@@ -94,12 +110,32 @@ private struct Model {
         var isRemoved = false
     }
 
+    /// How many jobs may wait.
+    static let room = 6
+
     var now = 0.0
+    var isPaused = false
     var entries: [Entry] = []
     var claims: [ClaimedJob] = []
+    var events: [(job: JobID, kind: JobEvent.Kind)] = []
     var met: [JobState] = []
 
+    var hasRoom: Bool { entries.filter { $0.state == .queued }.count < Self.room }
+
+    mutating func accept(_ id: JobID, _ priority: JobPriority) {
+        let handicap = [JobPriority.stat: 0.0, .routine: 7_200, .bulk: 86_400][priority, default: 0]
+        entries.append(Entry(id: id, rank: now + handicap, handicap: handicap))
+        events.append((id, .accepted))
+    }
+
     mutating func set(_ index: Int, _ state: JobState) {
+        switch state {
+        case .queued: events.append((entries[index].id, entries[index].state == .running ? .requeued : .retried))
+        case .running: events.append((entries[index].id, .started))
+        case .succeeded: events.append((entries[index].id, .succeeded))
+        case .failed: events.append((entries[index].id, .failed))
+        case .cancelled: events.append((entries[index].id, .cancelled))
+        }
         entries[index].state = state
         met.append(state)
         if state != .running { entries[index].token = nil }
@@ -112,7 +148,10 @@ private struct Model {
             set(index, next)
             entries[index].wait = 0
         }
-        for index in entries.indices where entries[index].state == .queued && entries[index].wait <= now {
+        if isPaused { return nil }
+        let waiting = entries.indices.filter { entries[$0].state == .queued && entries[$0].wait <= now }
+        // The sort is stable, and entries are in the order of their names.
+        for index in waiting.sorted(by: { entries[$0].rank < entries[$1].rank }) {
             if entries[index].attempts == 3 {
                 set(index, .failed)
             } else {
@@ -161,8 +200,22 @@ private struct Model {
     mutating func cancel(_ id: JobID) -> JobState?? {
         guard let index = entries.firstIndex(where: { $0.id == id && !$0.isRemoved }) else { return nil }
         if entries[index].state == .queued { set(index, .cancelled) }
-        if entries[index].state == .running { entries[index].cancelRequested = true }
+        if entries[index].state == .running {
+            if !entries[index].cancelRequested { events.append((id, .cancelRequested)) }
+            entries[index].cancelRequested = true
+        }
         return entries[index].state
+    }
+
+    mutating func retry(_ id: JobID) -> Bool {
+        guard let index = entries.firstIndex(where: { $0.id == id && !$0.isRemoved }) else { return false }
+        guard [.failed, .cancelled].contains(entries[index].state), hasRoom else { return false }
+        set(index, .queued)
+        entries[index].attempts = 0
+        entries[index].rank = now + entries[index].handicap
+        entries[index].wait = 0
+        entries[index].cancelRequested = false
+        return true
     }
 
     mutating func releaseAll() {
@@ -176,6 +229,7 @@ private struct Model {
         guard let index = entries.firstIndex(where: { $0.id == id && !$0.isRemoved }) else { return false }
         guard ![.queued, .running].contains(entries[index].state) else { return false }
         entries[index].isRemoved = true
+        events.append((id, .deleted))
         return true
     }
 

@@ -58,23 +58,86 @@ import Testing
         }
     }
 
-    /// Claim and list must stay quick with thousands of rows: no full scan, no sorting.
+    /// What is asked often must stay quick with thousands of rows: no full scan of the table, no sorting.
     @Test(arguments: [
-        "SELECT id FROM job WHERE state = 'queued' AND not_before_ms <= 5 ORDER BY id LIMIT 1",
-        "SELECT * FROM job WHERE state = 'running' AND lease_until_ms <= 5 ORDER BY id",
-        "SELECT * FROM job WHERE state = 'queued' AND id < 'x' ORDER BY id DESC LIMIT 50",
-        "SELECT * FROM job WHERE id < 'x' ORDER BY id DESC LIMIT 50",
-        "SELECT count(*) FROM job WHERE state = 'queued'",
+        (SQLiteJobStore.firstWaiting, ["job_by_rank", "sqlite_autoindex_job_1"]),
+        (SQLiteJobStore.overdue, ["job_by_state"]),
+        (SQLiteJobStore.waitingCount, ["job_by_"]),
+        (SQLiteJobStore.waitingOfOwner, ["COVERING INDEX job_by_owner_state"]),
+        (SQLiteJobStore.costBefore, ["COVERING INDEX job_by_rank"]),
+        (SQLiteJobStore.costRunning, ["job_by_"]),
+        (SQLiteJobStore.countsByPriority, ["COVERING INDEX job_by_priority"]),
+        (SQLiteJobStore.newestWithContent, ["job_by_content"]),
+        (SQLiteJobStore.endedBefore, ["COVERING INDEX job_by_finish"]),
+        (SQLiteJobStore.page(JobFilter(before: JobID())).sql, ["sqlite_autoindex_job_1"]),
+        (SQLiteJobStore.page(JobFilter(state: .queued, before: JobID())).sql, ["job_by_state"]),
+        (SQLiteJobStore.page(JobFilter(owner: "a", before: JobID())).sql, ["job_by_owner "]),
+        (SQLiteJobStore.page(JobFilter(state: .queued, owner: "a")).sql, ["job_by_owner_state"]),
+        (DeliveryTable.firstDue, ["delivery_by_due"]),
     ])
-    func queriesUseAnIndex(sql: String) throws {
+    func queriesUseAnIndex(sql: String, indexes: [String]) throws {
         try withTemporaryFolder { folder in
             let store = try SQLiteJobStore(file: database(in: folder))
-            let queue = try DatabaseQueue(path: database(in: folder).path)
-            let plan = try queue.read { db in
-                try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN " + sql).map { $0["detail"] as String }
+            let plan = try store.read { db in
+                let values = StatementArguments(Array(repeating: 1, count: sql.count { $0 == "?" }))
+                return try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN " + sql, arguments: values)
+                    .map { $0["detail"] as String }
             }
-            #expect(plan.allSatisfy { $0.hasPrefix("SEARCH job USING") }, "\(plan)")
-            withExtendedLifetime(store) {}
+            #expect(plan.allSatisfy { !$0.contains("TEMP B-TREE") }, "\(plan)")
+            let reads = plan.filter { $0.contains("SCAN") || $0.contains("SEARCH") }
+            #expect(reads.allSatisfy { $0.contains("INDEX") }, "\(plan)")
+            for index in indexes { #expect(reads.contains { $0.contains(index) }, "\(plan)") }
+            // Only the report reads all of an index.
+            if sql != SQLiteJobStore.countsByPriority {
+                #expect(reads.allSatisfy { $0.hasPrefix("SEARCH") }, "\(plan)")
+            }
+        }
+    }
+
+    /// A database as the first release left it, with a job in it.
+    @Test func jobsOfTheFirstSchemasAreKept() throws {
+        try withTemporaryFolder { folder in
+            let ids = [JobID(), JobID()]
+            let queue = try DatabaseQueue(path: database(in: folder).path)
+            try jobSchema.migrate(queue, upTo: "2: retry keys")
+            try queue.write { db in
+                for (id, state) in zip(ids, ["queued", "succeeded"]) {
+                    try db.execute(
+                        sql: """
+                            INSERT INTO job (id, state, attempts, created_ms, finished_ms, not_before_ms, progress,
+                                cancel_requested, has_reference, upload_bytes, options, result)
+                            VALUES (?, ?, 1, 1767268800000, ?, 0, 0, false, true, 7, x'7b7d', ?)
+                            """,
+                        arguments: [
+                            id.description, state, state == "succeeded" ? 1_767_268_860_000 : nil,
+                            state == "succeeded" ? Data("r".utf8) : nil,
+                        ])
+                }
+            }
+            try queue.close()
+
+            let store = try SQLiteJobStore(file: database(in: folder))
+            let waiting = try #require(try store.job(ids[0]))
+            #expect(waiting.state == .queued && waiting.options == Data("{}".utf8) && waiting.uploadBytes == 7)
+            #expect(waiting.priority == .routine && waiting.queuedAt == time() && waiting.owner == nil)
+            #expect(try store.events(after: 0, limit: 9).isEmpty && store.lastEvent() == 0)
+            #expect(try store.expired(finishedBefore: time(61), limit: 9) == [ids[1]])
+            // Its place is that of a routine job of its time.
+            let early = try store.enqueueOne(at: -1)
+            let stat = try store.enqueueOne(at: 7_199, .stat)
+            let order = try (0..<3).map { _ in try store.claimOne(at: 9_000)?.job.id }
+            #expect(order == [early.id, stat.id, waiting.id])
+        }
+    }
+
+    @Test(arguments: ["UPDATE audit SET actor = 'b'", "DELETE FROM audit"])
+    func auditRefusesWhatIsNoAppending(sql: String) throws {
+        try withTemporaryFolder { folder in
+            let store = try SQLiteJobStore(file: database(in: folder))
+            try store.audit.append(AuditEntry(time: time(), actor: "a", action: "job.delete", outcome: "ok"))
+            // 1811 is SQLITE_CONSTRAINT_TRIGGER.
+            #expect(throws: JobStoreError.unavailable(code: 1_811)) { try store.write { try $0.execute(sql: sql) } }
+            #expect(try store.audit.entries().map(\.actor) == ["a"])
         }
     }
 

@@ -61,19 +61,29 @@ final class FaultyStore: JobStore {
     func failClaims(_ count: Int) { state.withLock { $0.claimFaults = count } }
     func failFinishes(_ count: Int) { state.withLock { $0.finishFaults = count } }
 
-    func enqueue(_ new: NewJob, queueLimit: Int) throws(JobStoreError) -> Job {
-        try base.enqueue(new, queueLimit: queueLimit)
+    func enqueue(_ new: NewJob, limits: QueueLimits) throws(JobStoreError) -> Job {
+        try base.enqueue(new, limits: limits)
+    }
+
+    func enqueueFinished(_ new: NewJob, copying earlier: JobID) throws(JobStoreError) -> Job? {
+        try base.enqueueFinished(new, copying: earlier)
     }
 
     func job(_ id: JobID) throws(JobStoreError) -> Job? { try base.job(id) }
 
     func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] { try base.jobs(filter) }
 
+    func succeeded(contentKey: String) throws(JobStoreError) -> Job? { try base.succeeded(contentKey: contentKey) }
+
+    func expired(finishedBefore time: Date, limit: Int) throws(JobStoreError) -> [JobID] {
+        try base.expired(finishedBefore: time, limit: limit)
+    }
+
     func claim(
-        at now: Date, lease: Duration, maxAttempts: Int, givenUp: (Job) -> Void
+        at now: Date, lease: Duration, maxAttempts: Int, alsoChanged: (Job) -> Void
     ) throws(JobStoreError) -> ClaimedJob? {
         try answer(\.claimFaults)
-        return try base.claim(at: now, lease: lease, maxAttempts: maxAttempts, givenUp: givenUp)
+        return try base.claim(at: now, lease: lease, maxAttempts: maxAttempts, alsoChanged: alsoChanged)
     }
 
     func renew(
@@ -90,11 +100,29 @@ final class FaultyStore: JobStore {
 
     func cancel(_ id: JobID, at now: Date) throws(JobStoreError) -> Job? { try base.cancel(id, at: now) }
 
-    func remove(_ id: JobID) throws(JobStoreError) { try base.remove(id) }
+    func retry(_ id: JobID, limits: QueueLimits, at now: Date) throws(JobStoreError) -> Job? {
+        try base.retry(id, limits: limits, at: now)
+    }
 
-    func counts() throws(JobStoreError) -> [JobState: Int] { try base.counts() }
+    func remove(_ id: JobID, at now: Date) throws(JobStoreError) { try base.remove(id, at: now) }
 
     func releaseAll(at now: Date) throws(JobStoreError) -> [Job] { try base.releaseAll(at: now) }
+
+    func setPaused(_ isPaused: Bool) throws(JobStoreError) { try base.setPaused(isPaused) }
+
+    func report() throws(JobStoreError) -> QueueReport { try base.report() }
+
+    func estimate(for id: JobID, workers: Int) throws(JobStoreError) -> Duration? {
+        try base.estimate(for: id, workers: workers)
+    }
+
+    func events(after sequence: Int, limit: Int) throws(JobStoreError) -> [JobEvent] {
+        try base.events(after: sequence, limit: limit)
+    }
+
+    func lastEvent() throws(JobStoreError) -> Int { try base.lastEvent() }
+
+    func trimEvents(olderThan time: Date) throws(JobStoreError) -> Int { try base.trimEvents(olderThan: time) }
 
     private func answer(_ faults: WritableKeyPath<State, Int>) throws(JobStoreError) {
         let fails = state.withLock { state in

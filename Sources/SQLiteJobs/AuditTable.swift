@@ -1,0 +1,38 @@
+import Foundation
+import GRDB
+import Jobs
+
+/// The table `audit`. Its triggers refuse every change and every removal, whoever asks.
+extension SQLiteJobStore {
+    /// The audit log kept with these jobs.
+    public var audit: AuditLog { AuditLog(add: appendAudit, read: audit) }
+
+    private func appendAudit(_ entry: AuditEntry) throws(JobStoreError) -> AuditEntry {
+        try write { db in
+            try db.execute(
+                sql: "INSERT INTO audit (at_ms, actor, action, job_id, outcome, request) VALUES (?, ?, ?, ?, ?, ?)",
+                arguments: [
+                    entry.time.milliseconds, entry.actor, entry.action, entry.job?.description, entry.outcome,
+                    entry.request,
+                ])
+            var entry = entry
+            entry.sequence = Int(db.lastInsertedRowID)
+            entry.time = Date(milliseconds: entry.time.milliseconds)
+            return entry
+        }
+    }
+
+    private func audit(after sequence: Int, limit: Int) throws(JobStoreError) -> [AuditEntry] {
+        try read { db in
+            let sql = "SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
+            return try Row.fetchAll(db, sql: sql, arguments: [sequence, max(0, limit)]).map { row in
+                var entry = AuditEntry(
+                    time: Date(milliseconds: row["at_ms"]), actor: row["actor"], action: row["action"],
+                    job: (row["job_id"] as String?).flatMap(JobID.init), outcome: row["outcome"],
+                    request: row["request"])
+                entry.sequence = row["seq"]
+                return entry
+            }
+        }
+    }
+}

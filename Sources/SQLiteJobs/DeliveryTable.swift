@@ -1,0 +1,103 @@
+import Foundation
+import GRDB
+import Jobs
+
+/// The table `delivery`: webhooks that were not yet delivered, and dead letters.
+enum DeliveryTable {
+    /// Adds a delivery, due at once.
+    static func insert(_ url: String, of job: Job, event: Int, at now: Date, in db: Database) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO delivery (job_id, state, event_seq, url, created_ms, attempts, due_ms, is_dead)
+                VALUES (?, ?, ?, ?, ?, 0, ?, false)
+                """,
+            arguments: [
+                job.id.description, job.state.rawValue, event, url, now.milliseconds, now.milliseconds,
+            ])
+    }
+
+    static let firstDue = "SELECT * FROM delivery WHERE is_dead = false AND due_ms <= ? ORDER BY due_ms, id LIMIT 1"
+
+    fileprivate static func update(_ delivery: WebhookDelivery, in db: Database) throws {
+        try db.execute(
+            sql: """
+                UPDATE delivery SET attempts = ?, due_ms = ?, token = ?, failure = ?, is_dead = ? WHERE id = ?
+                """,
+            arguments: [
+                delivery.attempts, delivery.dueAt.milliseconds, delivery.token?.uuidString, delivery.failure,
+                delivery.isDead, delivery.id,
+            ])
+    }
+
+    fileprivate static func delivery(_ row: Row) throws -> WebhookDelivery {
+        guard let job = JobID(row["job_id"]), let state = JobState(rawValue: row["state"]) else {
+            throw JobStoreError.damaged(nil)
+        }
+        var delivery = WebhookDelivery(
+            id: row["id"], job: job, state: state, event: row["event_seq"], url: row["url"],
+            createdAt: Date(milliseconds: row["created_ms"]))
+        delivery.attempts = row["attempts"]
+        delivery.dueAt = Date(milliseconds: row["due_ms"])
+        delivery.token = (row["token"] as String?).flatMap(UUID.init(uuidString:))
+        delivery.failure = row["failure"]
+        delivery.isDead = row["is_dead"]
+        return delivery
+    }
+}
+
+extension SQLiteJobStore {
+    /// The webhooks of this store's jobs.
+    public var outbox: Outbox {
+        Outbox(take: takeDelivery, settle: settleDelivery, dead: deadLetters, revive: reviveDelivery)
+    }
+
+    private func takeDelivery(at now: Date, lease: Duration) throws(JobStoreError) -> WebhookDelivery? {
+        // A sender asks often and mostly in vain: that needs no transaction that keeps writers out.
+        let due = try read { db in try Self.firstDue(at: now, in: db) }
+        guard due != nil else { return nil }
+        return try write { db in
+            while let delivery = try Self.firstDue(at: now, in: db) {
+                let taken = delivery.taken(at: now, lease: lease)
+                try DeliveryTable.update(taken, in: db)
+                if !taken.isDead { return taken }
+            }
+            return nil
+        }
+    }
+
+    private static func firstDue(at now: Date, in db: Database) throws -> WebhookDelivery? {
+        try Row.fetchOne(db, sql: DeliveryTable.firstDue, arguments: [now.milliseconds]).map(DeliveryTable.delivery)
+    }
+
+    private func settleDelivery(
+        _ delivery: WebhookDelivery, as next: WebhookDelivery?
+    ) throws(JobStoreError) -> Bool {
+        try write { db in
+            let sql = "SELECT true FROM delivery WHERE id = ? AND token = ?"
+            let held = try Bool.fetchOne(db, sql: sql, arguments: [delivery.id, delivery.token?.uuidString])
+            guard held == true else { return false }
+            if let next {
+                try DeliveryTable.update(next, in: db)
+            } else {
+                try db.execute(sql: "DELETE FROM delivery WHERE id = ?", arguments: [delivery.id])
+            }
+            return true
+        }
+    }
+
+    private func deadLetters(after id: Int, limit: Int) throws(JobStoreError) -> [WebhookDelivery] {
+        try read { db in
+            let sql = "SELECT * FROM delivery WHERE is_dead = true AND id > ? ORDER BY id LIMIT ?"
+            return try Row.fetchAll(db, sql: sql, arguments: [id, max(0, limit)]).map(DeliveryTable.delivery)
+        }
+    }
+
+    private func reviveDelivery(_ id: Int, at now: Date) throws(JobStoreError) -> Bool {
+        try write { db in
+            let row = try Row.fetchOne(db, sql: "SELECT * FROM delivery WHERE id = ?", arguments: [id])
+            guard let delivery = try row.map(DeliveryTable.delivery)?.revived(at: now) else { return false }
+            try DeliveryTable.update(delivery, in: db)
+            return true
+        }
+    }
+}

@@ -1,0 +1,206 @@
+import Foundation
+import Jobs
+import SQLiteJobs
+import TestSupport
+import Testing
+
+/// Webhooks on their way, and the audit log.
+@Suite struct OutboxTests {
+    private func withStore(_ body: (SQLiteJobStore) throws -> Void) throws {
+        try withTemporaryFolder { try body(SQLiteJobStore(file: $0.appending(path: "jobs.sqlite"))) }
+    }
+
+    private func enqueue(_ store: SQLiteJobStore, webhook: String? = "https://example.org/h") throws -> JobID {
+        let new = NewJob(
+            options: Data(), hasReference: false, uploadBytes: 1, createdAt: time(), webhook: webhook)
+        return try store.enqueue(new, queueLimit: 99).id
+    }
+
+    private let lease = Duration.seconds(30)
+
+    // MARK: - The rule of delays
+
+    /// 10 s · 2^n up to an hour: 5110 s for the first nine, then ten hours.
+    @Test func delaysGrowToAnHourAndEnd() {
+        let delays = (1...25).map { WebhookDelivery.delay(afterAttempt: $0) }
+        let seconds = [10, 20, 40, 80, 160, 320, 640, 1_280, 2_560] + Array(repeating: 3_600, count: 10)
+        #expect(delays.prefix(19) == seconds.map { Duration.seconds($0) }[...])
+        #expect(delays.dropFirst(19).allSatisfy { $0 == nil })
+        #expect(seconds.reduce(0, +) == 5_110 + 36_000)
+    }
+
+    // MARK: - Deliveries
+
+    @Test func eachEndOfAJobIsDelivered() throws {
+        try withStore { store in
+            #expect(try store.outbox.next(at: time(9), lease: lease) == nil)
+            let ids = try (0..<4).map { _ in try enqueue(store) }
+            _ = try enqueue(store, webhook: nil)
+            try store.runOne(.succeeded(result: Data()), to: 1)
+            try store.runOne(.failed(broken), to: 2)
+            _ = try store.cancel(ids[2], at: time(3))
+            // Neither a run that is broken off nor a wish to cancel is an end.
+            try store.runOne(.retry(reason: broken), to: 4)
+            let claim = try #require(try store.claimOne(at: 5))
+            _ = try store.cancel(ids[3], at: time(5))
+
+            var deliveries: [WebhookDelivery] = []
+            while let next = try store.outbox.next(at: time(6), lease: lease) { deliveries.append(next) }
+            #expect(deliveries.map(\.job) == Array(ids.prefix(3)))
+            #expect(deliveries.map(\.state) == [.succeeded, .failed, .cancelled])
+            #expect(deliveries.map(\.createdAt) == [time(1), time(2), time(3)])
+            #expect(deliveries.allSatisfy { $0.url == "https://example.org/h" && $0.attempts == 1 })
+            for delivery in deliveries {
+                let event = try store.events(after: delivery.event - 1, limit: 1).first
+                #expect(event?.job == delivery.job && event?.kind.state == delivery.state)
+            }
+
+            #expect(try store.finish(claim, .cancelled, at: time(7))?.state == .cancelled)
+            #expect(try store.outbox.next(at: time(7), lease: lease)?.job == ids[3])
+            // A retried job ends, and tells it, once more.
+            _ = try store.retry(ids[1], limits: QueueLimits(jobs: 9), at: time(8))
+            #expect(try store.outbox.next(at: time(8), lease: lease) == nil)
+            let other = try #require(try store.claimOne(at: 8))
+            #expect(other.job.webhook == nil)
+            try store.runOne(.succeeded(result: Data()), from: 8, to: 9)
+            let again = try #require(try store.outbox.next(at: time(9), lease: lease))
+            #expect(again.job == ids[1] && again.state == .succeeded && again.id > 4)
+        }
+    }
+
+    @Test func jobsEndedByTheStoreAreDeliveredToo() throws {
+        try withStore { store in
+            let lost = try enqueue(store)
+            _ = try store.claim(at: time(), lease: .seconds(1), maxAttempts: 1)
+            _ = try store.claim(at: time(2), lease: .seconds(1), maxAttempts: 1)
+            let first = try store.outbox.next(at: time(2), lease: lease)
+            #expect(first?.job == lost && first?.state == .failed)
+
+            let source = try enqueue(store, webhook: nil)
+            try store.runOne(.succeeded(result: Data()))
+            let copy = NewJob(
+                options: Data(), hasReference: false, uploadBytes: 1, createdAt: time(3),
+                webhook: "https://example.org/c")
+            _ = try store.enqueueFinished(copy, copying: source)
+            let second = try store.outbox.next(at: time(3), lease: lease)
+            #expect(second?.job == copy.id && second?.state == .succeeded && second?.url == "https://example.org/c")
+        }
+    }
+
+    @Test func deliveredIsForgotten() throws {
+        try withStore { store in
+            _ = try enqueue(store)
+            try store.runOne(.succeeded(result: Data()))
+            let delivery = try #require(try store.outbox.next(at: time(1), lease: lease))
+            #expect(try store.outbox.delivered(delivery))
+            #expect(try !store.outbox.delivered(delivery))
+            #expect(try store.outbox.next(at: time(1e6), lease: lease) == nil)
+            #expect(try store.outbox.deadLetters().isEmpty)
+        }
+    }
+
+    @Test func lostSenderIsFollowedByAnother() throws {
+        try withStore { store in
+            _ = try enqueue(store)
+            try store.runOne(.succeeded(result: Data()))
+            let lost = try #require(try store.outbox.next(at: time(1), lease: lease))
+            #expect(lost.dueAt == time(31))
+            #expect(try store.outbox.next(at: time(30.999), lease: lease) == nil)
+            let second = try #require(try store.outbox.next(at: time(31), lease: lease))
+            #expect(second.id == lost.id && second.attempts == 2 && second.token != lost.token)
+            // What the first still says changes nothing.
+            #expect(try !store.outbox.delivered(lost))
+            #expect(try store.outbox.failed(lost, "HTTP 500", at: time(32)) == nil)
+            #expect(try store.outbox.delivered(second))
+        }
+    }
+
+    @Test func failuresAreTriedAgainUntilTheLetterIsDead() throws {
+        try withStore { store in
+            let job = try enqueue(store)
+            try store.runOne(.succeeded(result: Data()))
+            var now = 1.0
+            for attempt in 1...WebhookDelivery.maxAttempts {
+                let delivery = try #require(try store.outbox.next(at: time(now), lease: lease))
+                #expect(delivery.attempts == attempt)
+                let next = try #require(try store.outbox.failed(delivery, "HTTP 503", at: time(now + 2)))
+                guard let delay = WebhookDelivery.delay(afterAttempt: attempt) else { break }
+                let due = now + 2 + delay / .seconds(1)
+                #expect(next.dueAt == time(due) && !next.isDead)
+                #expect(try store.outbox.deadLetters().isEmpty)
+                #expect(try store.outbox.next(at: time(due - 0.001), lease: lease) == nil)
+                now = due
+            }
+            #expect(try store.outbox.next(at: time(1e9), lease: lease) == nil)
+            let dead = try #require(try store.outbox.deadLetters().first)
+            #expect(dead.isDead && dead.job == job && dead.attempts == 20 && dead.failure == "HTTP 503")
+            #expect(try store.outbox.deadLetters(after: dead.id).isEmpty)
+
+            #expect(try store.outbox.retry(dead.id, at: time(now)))
+            #expect(try !store.outbox.retry(dead.id, at: time(now)))
+            #expect(try !store.outbox.retry(dead.id + 1, at: time(now)))
+            #expect(try store.outbox.deadLetters().isEmpty)
+            let again = try #require(try store.outbox.next(at: time(now), lease: lease))
+            #expect(again.id == dead.id && again.attempts == 1)
+            #expect(try store.outbox.delivered(again))
+        }
+    }
+
+    /// A delivery that brings every sender down is not tried for ever.
+    @Test func sendersLostInEveryAttemptEndInADeadLetter() throws {
+        try withStore { store in
+            _ = try enqueue(store)
+            try store.runOne(.succeeded(result: Data()))
+            var now = 1.0
+            var taken = 0
+            while try store.outbox.next(at: time(now), lease: lease) != nil {
+                taken += 1
+                now += 30
+            }
+            #expect(taken == 20)
+            #expect(try store.outbox.deadLetters().map(\.attempts) == [20])
+        }
+    }
+
+    @Test func deliveriesGoWithTheirJobAndOutliveARestart() throws {
+        try withTemporaryFolder { folder in
+            let file = folder.appending(path: "jobs.sqlite")
+            let crashed = try SQLiteJobStore(file: file)
+            let kept = try enqueue(crashed)
+            let removed = try enqueue(crashed)
+            try crashed.runOne(.succeeded(result: Data()))
+            try crashed.runOne(.succeeded(result: Data()))
+            try crashed.remove(removed)
+
+            let store = try SQLiteJobStore(file: file)
+            #expect(try store.outbox.next(at: time(9), lease: lease)?.job == kept)
+            #expect(try store.outbox.next(at: time(9), lease: lease) == nil)
+        }
+    }
+
+    // MARK: - Audit
+
+    @Test func auditKeepsWhatIsAppended() throws {
+        try withTemporaryFolder { folder in
+            let file = folder.appending(path: "jobs.sqlite")
+            let crashed = try SQLiteJobStore(file: file)
+            let id = JobID()
+            let entries = [
+                AuditEntry(
+                    time: time(), actor: "pacs", action: "job.delete", job: id, outcome: "forbidden", request: "r1"),
+                AuditEntry(time: time(1), actor: "cli", action: "queue.pause", outcome: "ok"),
+                AuditEntry(time: time(2), actor: "pacs", action: "job.submit", job: id, outcome: "ok", request: "r2"),
+            ]
+            let written = try entries.map { try crashed.audit.append($0) }
+            #expect(written.map(\.sequence) == [1, 2, 3])
+
+            let log = try SQLiteJobStore(file: file).audit
+            #expect(try log.entries() == written)
+            #expect(try log.entries(after: 1, limit: 1) == [written[1]])
+            #expect(try log.entries(after: 3).isEmpty)
+            var first = written[0]
+            first.sequence = 0
+            #expect(first == entries[0])
+        }
+    }
+}
