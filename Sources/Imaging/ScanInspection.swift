@@ -19,11 +19,14 @@ public struct ScanSummary: Equatable, Sendable {
 /// - Parameters:
 ///   - url: the file.
 ///   - limits: the most voxels and bytes accepted.
+///   - voxels: is shown the voxels' bytes piece by piece as they are stored, so that they can be hashed in the same pass.
 /// - Returns: the judged header and the range of its values in HU.
 /// - Throws: the ``VolumeError`` of the first fault of header, length, compression or values: a volume is refused
 ///   whose voxels are all below -500 HU, all the same, or all not finite.
-public func inspectScan(at url: URL, limits: VolumeLimits = VolumeLimits()) throws(VolumeError) -> ScanSummary {
-    let summary = try inspect(url, limits: limits, asLabels: false)
+public func inspectScan(
+    at url: URL, limits: VolumeLimits = VolumeLimits(), voxels: (UnsafeRawBufferPointer) -> Void = { _ in }
+) throws(VolumeError) -> ScanSummary {
+    let summary = try inspect(url, limits: limits, asLabels: false, voxels: voxels)
     guard summary.minimum <= summary.maximum else { throw .notFinite }
     guard summary.minimum < summary.maximum || summary.nonFinite > 0 else { throw .constant(value: summary.minimum) }
     guard summary.maximum >= -500 else { throw .allAir(maximum: summary.maximum) }
@@ -34,7 +37,7 @@ public func inspectScan(at url: URL, limits: VolumeLimits = VolumeLimits()) thro
 ///
 /// - Throws: also ``VolumeError/notALabel(value:)`` with the first value that is no label.
 public func inspectMask(at url: URL, limits: VolumeLimits = VolumeLimits()) throws(VolumeError) -> ScanSummary {
-    try inspect(url, limits: limits, asLabels: true)
+    try inspect(url, limits: limits, asLabels: true, voxels: { _ in })
 }
 
 /// Bytes after the last voxel that are passed over in silence: padding that some programs write.
@@ -59,7 +62,9 @@ extension Int32 {
     fileprivate var isNIfTI2: Bool { self == 540 || byteSwapped == 540 }
 }
 
-private func inspect(_ url: URL, limits: VolumeLimits, asLabels: Bool) throws(VolumeError) -> ScanSummary {
+private func inspect(
+    _ url: URL, limits: VolumeLimits, asLabels: Bool, voxels show: (UnsafeRawBufferPointer) -> Void
+) throws(VolumeError) -> ScanSummary {
     let source = try ByteSource(url)
     let header = try readHeader(from: source, limits: limits)
     let expected = header.fileSize
@@ -76,6 +81,7 @@ private func inspect(_ url: URL, limits: VolumeLimits, asLabels: Bool) throws(Vo
         position += found
         guard found == wanted else { throw .truncated(expected: expected, found: position) }
         let voxels = UnsafeRawBufferPointer(rebasing: buffer[..<found])
+        show(voxels)
         range = header.voxelType.accept(RangeScan(voxels: voxels, header: header, asLabels: asLabels, before: range))
         if let value = range.notALabel { throw .notALabel(value: value) }
     }

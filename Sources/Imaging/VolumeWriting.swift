@@ -59,6 +59,10 @@ public func writeCT(
 }
 
 extension NIfTIHeader {
+    /// All of the header that decides what the stored voxels mean and what a mask on this grid looks like, without
+    /// any word about the patient: headers with the same bytes here are of one geometry.
+    public var meaning: [UInt8] { forOutput(as: voxelType, slope: slope, intercept: intercept).bytes }
+
     /// The header of a file on the same grid, of another voxel type, without a word about the patient.
     fileprivate func forOutput(as type: VoxelType, slope: Double, intercept: Double) -> NIfTIHeader {
         do throws(VolumeError) {

@@ -11,6 +11,7 @@ public final class HeparService: Sendable {
     private let daemon: HTTPDaemon
     private let workers: WorkerPool
     private let watch: JobWatch
+    private let housekeeping: Housekeeping
     private let lock: SpoolLock
 
     /// The port that is listened on.
@@ -28,6 +29,8 @@ public final class HeparService: Sendable {
         let watch = JobWatch()
         self.watch = watch
         let store = WatchedJobStore(store) { watch.changed($0) }
+        let budget = MemoryBudget(
+            limit: config.memoryLimitMiB > 0 ? config.memoryLimitMiB << 20 : MemoryBudget.fourFifthsOfMemory)
         let key = try SigningKey(file: URL(filePath: config.dataFolder).appending(path: "signing.key"))
         // A store that cannot answer stops the sweep: files of accepted jobs must never be taken for leftovers.
         let removed = try spool.sweep(keeping: store.contains)
@@ -37,13 +40,18 @@ public final class HeparService: Sendable {
             store: store, spool: spool, workers: config.workers, lease: .seconds(config.leaseSeconds),
             maxAttempts: config.attempts, logger: logger
         ) { job, folder, context in
-            try work(
-                job, in: folder, limits: config.volumeLimits, segmenter: segmenter, key: key, team: team,
-                context: context)
+            try budget.reserving(JobRequest(of: job).memoryBytes ?? 0, checkStop: context.checkCancelled) {
+                try work(
+                    job, in: folder, limits: config.volumeLimits, segmenter: segmenter, key: key, team: team,
+                    context: context)
+            }
         }
-        let routes = Routes(
-            config: config, store: store, spool: spool, workers: workers, watch: watch, key: key, team: team,
+        housekeeping = Housekeeping(
+            store: store, spool: spool, resultsKeepDays: config.resultsKeepDays, eventsKeepDays: config.eventsKeepDays,
             logger: logger)
+        let routes = Routes(
+            config: config, store: store, spool: spool, workers: workers, watch: watch, segmenter: segmenter,
+            budget: budget, key: key, team: team, logger: logger)
         var settings = DaemonSettings()
         settings.host = config.host
         settings.port = config.port
@@ -53,10 +61,12 @@ public final class HeparService: Sendable {
         daemon = try HTTPDaemon(
             settings: settings, logger: logger, plan: { routes.plan($0) }, answer: { routes.answer($0) })
         workers.start()
+        housekeeping.start()
     }
 
     /// Stops listening, then gives running jobs back to the queue.
     public func stop() {
+        housekeeping.end()
         watch.end()
         daemon.stop()
         workers.stop(timeout: .seconds(10))
@@ -82,7 +92,7 @@ private func work(
             try context.checkCancelled()
             context.report(stage: progress.stage.rawValue, progress: progress.fraction)
         }
-        try spoolReport(report, to: folder.appending(path: JobFiles.report))
+        try report.write(to: folder.appending(path: JobFiles.report))
         let verification = request.verifies.flatMap { earlier in
             report.provenance.map { Verification(earlier, now: $0.statement) }
         }
@@ -93,9 +103,4 @@ private func work(
         if case .diskFull = error { throw RetryableFailure(code: error.code, message: "\(error)") }
         throw error
     }
-}
-
-/// Writes the report so that a reader never sees half of it.
-private func spoolReport(_ report: Report, to url: URL) throws {
-    try JSONEncoder.hepar.encode(report).write(to: url, options: .atomic)
 }

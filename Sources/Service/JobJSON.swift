@@ -24,6 +24,10 @@ struct JobJSON: Codable, Sendable {
     let cancelRequested: Bool
     let hasReference: Bool
     let uploadBytes: Int
+    let priority: JobPriority
+    @Nullable var estimatedSecondsLeft: Double?
+    @Nullable var memoryMib: Int?
+    @Nullable var copiedFrom: String?
     let createdAt: Date
     @Nullable var startedAt: Date?
     @Nullable var finishedAt: Date?
@@ -42,6 +46,10 @@ struct JobJSON: Codable, Sendable {
         case cancelRequested = "cancel_requested"
         case hasReference = "has_reference"
         case uploadBytes = "upload_bytes"
+        case priority
+        case estimatedSecondsLeft = "estimated_seconds_left"
+        case memoryMib = "memory_mib"
+        case copiedFrom = "copied_from"
         case createdAt = "created_at"
         case startedAt = "started_at"
         case finishedAt = "finished_at"
@@ -53,7 +61,8 @@ struct JobJSON: Codable, Sendable {
         case verification, links
     }
 
-    init(_ job: Job) {
+    /// - Parameter timeLeft: the estimate; nil where there is none, and in lists.
+    init(_ job: Job, timeLeft: Duration? = nil) {
         let path = "/v1/jobs/\(job.id)"
         let succeeded = job.state == .succeeded
         let result = JobResult(of: job)
@@ -65,12 +74,16 @@ struct JobJSON: Codable, Sendable {
         cancelRequested = job.cancelRequested
         hasReference = job.hasReference
         uploadBytes = job.uploadBytes
+        priority = job.priority
         createdAt = job.createdAt
         options = request?.options ?? .init()
         findings = (request?.findings ?? []) + (result?.findings ?? [])
         needsReview = findings.contains { $0.severity == .warning }
         links = Links(
             self: path, mask: succeeded ? "\(path)/mask" : nil, report: succeeded ? "\(path)/report" : nil)
+        estimatedSecondsLeft = timeLeft.map { (($0 / .seconds(1)) * 10).rounded() / 10 }
+        memoryMib = request?.memoryBytes.map { $0 >> 20 }
+        copiedFrom = job.copiedFrom.map { "\($0)" }
         stage = job.stage
         startedAt = job.startedAt
         finishedAt = job.finishedAt

@@ -10,8 +10,14 @@ struct JobRequest: Codable, Sendable {
     var findings: [Finding] = []
     /// The earlier result that this job repeats, to see whether the same comes out.
     var verifies: Verification.Earlier?
+    /// What the job takes at its peak; nil in rows of versions that did not know.
+    var memoryBytes: Int?
 
-    init(options: Segmenter.Options = .init(), findings: [Finding] = [], verifies: Verification.Earlier? = nil) {
+    init(
+        options: Segmenter.Options = .init(), findings: [Finding] = [], memoryBytes: Int? = nil,
+        verifies: Verification.Earlier? = nil
+    ) {
+        self.memoryBytes = memoryBytes
         self.options = options
         self.findings = findings
         self.verifies = verifies

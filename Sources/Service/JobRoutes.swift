@@ -23,24 +23,39 @@ extension Routes {
     func state(_ call: Call) throws -> Answer {
         let query = try call.query("wait")
         let job = try job(call)
-        guard let text = query["wait"] else { return .now(.json(200, JobJSON(job))) }
+        guard let text = query["wait"] else { return .now(try answer(job)) }
         guard let seconds = Int(text), (0...Self.longestWait).contains(seconds) else {
             throw Problem(400, "bad_query", "wait must be a whole number of seconds from 0 to \(Self.longestWait).")
         }
-        guard !job.state.isFinal, seconds > 0 else { return .now(.json(200, JobJSON(job))) }
-        return .later { [store, watch] reply in
-            @Sendable func answer() {
+        guard !job.state.isFinal, seconds > 0 else { return .now(try answer(job)) }
+        return .later { [self] reply in
+            @Sendable func send() {
                 do {
                     guard let now = try store.job(job.id) else { throw JobStoreError.removed(job.id) }
-                    reply.send(.json(200, JobJSON(now)))
+                    reply.send(try answer(now))
                 } catch {
                     reply.send(Self.response(to: error, call.logger))
                 }
             }
-            watch.wait(for: job.id, timeout: .seconds(seconds), answer: answer)
+            watch.wait(for: job.id, timeout: .seconds(seconds), answer: send)
             // What changed between the first look and the wait has told nobody.
-            if (try? store.job(job.id))?.state != job.state { answer() }
+            if (try? store.job(job.id))?.state != job.state { send() }
         }
+    }
+
+    /// A job as it is shown, with the time it will still take.
+    func shown(_ job: Job) throws -> JobJSON {
+        JobJSON(job, timeLeft: job.state.isFinal ? nil : try store.estimate(for: job.id, workers: config.workers))
+    }
+
+    /// A job, and when to ask again.
+    private func answer(_ job: Job) throws -> Response {
+        let shown = try shown(job)
+        var response = Response.json(200, shown)
+        if let left = shown.estimatedSecondsLeft {
+            response.headers.append(("Retry-After", "\(min(max(Int(left.rounded(.up)), 1), 3_600))"))
+        }
+        return response
     }
 
     func list(_ call: Call) throws -> Response {
@@ -66,7 +81,7 @@ extension Routes {
         }
         let jobs = try store.jobs(filter)
         let next = jobs.count == filter.limit ? jobs.last.map { "\($0.id)" } : nil
-        return .json(200, JobListJSON(jobs: jobs.map(JobJSON.init), next: next))
+        return .json(200, JobListJSON(jobs: jobs.map { JobJSON($0) }, next: next))
     }
 
     /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.
@@ -76,8 +91,8 @@ extension Routes {
             job = try store.cancel(job.id, at: Date()) ?? job
             workers.wake()
         }
-        guard job.state != .running else { return .json(202, JobJSON(job)) }
-        try store.remove(job.id)
+        guard job.state != .running else { return .json(202, try shown(job)) }
+        try store.remove(job.id, at: Date())
         try spool.remove(job.id)
         call.logger.info("job deleted", metadata: ["job": "\(job.id)"])
         return Response(status: 204)

@@ -2,10 +2,11 @@ import Foundation
 import Jobs
 import Synchronization
 
-/// Clients that wait for a job to change. They cost a closure each; one thread serves them all.
+/// Clients that wait for a job, or for any job, to change. They cost a closure each; one thread serves them all.
 final class JobWatch: Sendable {
     private struct Waiter {
-        let job: JobID
+        /// Nil for any job.
+        let job: JobID?
         let until: ContinuousClock.Instant
         let answer: @Sendable () -> Void
     }
@@ -27,7 +28,9 @@ final class JobWatch: Sendable {
 
     /// Calls `answer`, on the watch's thread, when the job has changed, or `timeout` is over, or the service stops; at
     /// once if it has stopped already.
-    func wait(for job: JobID, timeout: Duration, answer: @escaping @Sendable () -> Void) {
+    ///
+    /// - Parameter job: the job waited for; nil for any.
+    func wait(for job: JobID?, timeout: Duration, answer: @escaping @Sendable () -> Void) {
         let waiter = Waiter(job: job, until: .now + timeout, answer: answer)
         let isKept = state.withLock { state in
             if !state.isEnding { state.waiters.append(waiter) }
@@ -40,8 +43,8 @@ final class JobWatch: Sendable {
     func changed(_ job: JobID) {
         let isAwaited = state.withLock { state in
             let waiting = state.waiters
-            state.waiters = waiting.filter { $0.job != job }
-            state.due += waiting.filter { $0.job == job }
+            state.waiters = waiting.filter { $0.job != nil && $0.job != job }
+            state.due += waiting.filter { $0.job == nil || $0.job == job }
             return !state.due.isEmpty
         }
         if isAwaited { bell.signal() }

@@ -101,6 +101,14 @@ public enum Hepar {
     public static let version = "0.1.0"
 }
 
+extension Report {
+    /// Reads a report from its file.
+    init(at file: URL) throws { self = try JSONDecoder().decode(Report.self, from: Data(contentsOf: file)) }
+
+    /// Writes the report so that a reader never sees half of it.
+    func write(to file: URL) throws { try JSONEncoder.hepar.encode(self).write(to: file, options: .atomic) }
+}
+
 extension JSONEncoder {
     /// The one way Hepar writes JSON: sorted keys, ISO 8601 dates, readable.
     public static var hepar: JSONEncoder {

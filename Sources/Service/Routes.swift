@@ -4,6 +4,7 @@ import HTTPDaemon
 import Imaging
 import Jobs
 import Logging
+import Segmentation
 
 /// The HTTP interface: openapi.yaml in code. Finds the handler of a request and what body it may have.
 struct Routes: Sendable {
@@ -12,6 +13,8 @@ struct Routes: Sendable {
     let spool: Spool
     let workers: WorkerPool
     let watch: JobWatch
+    let segmenter: Segmenter
+    let budget: MemoryBudget
     let key: SigningKey
     let team: ThreadTeam
     let logger: Logger
@@ -47,11 +50,17 @@ struct Routes: Sendable {
         Route(method: "POST", path: "/v1/jobs", takesFiles: true) { .now(try $0.submit($1)) },
         Route(method: "GET", path: "/v1/jobs/{id}") { try $0.state($1) },
         Route(method: "DELETE", path: "/v1/jobs/{id}") { .now(try $0.delete($1)) },
+        Route(method: "POST", path: "/v1/jobs/{id}/cancel") { .now(try $0.cancel($1)) },
+        Route(method: "POST", path: "/v1/jobs/{id}/retry") { .now(try $0.retry($1)) },
         Route(method: "GET", path: "/v1/jobs/{id}/mask") { .now(try $0.mask($1)) },
         Route(method: "GET", path: "/v1/jobs/{id}/probabilities") { .now(try $0.probabilities($1)) },
         Route(method: "GET", path: "/v1/jobs/{id}/report") { .now(try $0.report($1)) },
         Route(method: "PUT", path: "/v1/jobs/{id}/reference", takesFiles: true) { .now(try $0.putReference($1)) },
         Route(method: "POST", path: "/v1/jobs/{id}/verify") { .now(try $0.verify($1)) },
+        Route(method: "GET", path: "/v1/events") { try $0.events($1) },
+        Route(method: "GET", path: "/v1/queue") { .now(try $0.queue($1)) },
+        Route(method: "POST", path: "/v1/queue/pause") { .now(try $0.pause($1)) },
+        Route(method: "POST", path: "/v1/queue/resume") { .now(try $0.resume($1)) },
         Route(method: "POST", path: "/v1/evaluations", takesFiles: true) { .now(try $0.evaluate($1)) },
         Route(method: "GET", path: "/v1/signing-key") { routes, _ in .now(.json(200, SigningKeyJSON(routes.key))) },
         Route(method: "GET", path: "/healthz") { _, _ in .now(.json(200, ["status": "ok"])) },
@@ -116,6 +125,8 @@ struct Routes: Sendable {
             return Problem(503, "queue_full", text, headers: [("Retry-After", "60")]).response
         case JobStoreError.keyReused:
             return Problem(409, "key_reused", "\(error)").response
+        case JobStoreError.notRetryable:
+            return Problem(409, "not_retryable", "\(error)").response
         case JobStoreError.diskFull, SpoolError.diskFull:
             return Problem.storageFull.response
         default:
@@ -126,7 +137,7 @@ struct Routes: Sendable {
 
     /// 200 when a job would be taken and worked on; 503 with what is not ready.
     private func readiness() -> Response {
-        let database = (try? store.counts()) != nil
+        let database = (try? store.lastEvent()) != nil
         let disk = spool.freeBytes() > config.freeSpaceMiB << 20
         let ready = database && disk
         let checks = ["database": database, "disk": disk].mapValues { $0 ? "ok" : "failing" }

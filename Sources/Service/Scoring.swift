@@ -12,10 +12,10 @@ extension Routes {
         let files = try FormFiles(call.request, bare: "reference", allowed: ["reference"])
         let scores = try score(
             folder.appending(path: JobFiles.mask), against: try files.required("reference"), named: "reference")
-        let report = folder.appending(path: JobFiles.report)
-        var content = try JSONDecoder().decode(Report.self, from: Data(contentsOf: report))
-        content.scores = scores
-        try JSONEncoder.hepar.encode(content).write(to: report, options: .atomic)
+        let file = folder.appending(path: JobFiles.report)
+        var report = try Report(at: file)
+        report.scores = scores
+        try report.write(to: file)
         return .json(200, scores)
     }
 

@@ -37,6 +37,12 @@ public struct ServiceConfig: Equatable, Sendable {
     public var leaseSeconds = 60
     /// How often a job is tried before it fails.
     public var attempts = 3
+    /// MiB that running jobs may take together; 0 takes four fifths of what the machine or the container has.
+    public var memoryLimitMiB = 0
+    /// Days after its end that a job and its files are kept; 0 keeps them until they are deleted.
+    public var resultsKeepDays = 0
+    /// Days that events are kept.
+    public var eventsKeepDays = 90
     /// The most voxels of a scan, in millions.
     public var voxelLimitMillions = 600
     /// The most MiB that a scan may inflate to.
@@ -110,6 +116,9 @@ extension ServiceConfig {
         queueLimit = settings.number("jobs.queue_limit", default: queueLimit, in: 1...1_000_000)
         leaseSeconds = settings.number("jobs.lease_seconds", default: leaseSeconds, in: 5...3_600)
         attempts = settings.number("jobs.attempts", default: attempts, in: 1...10)
+        memoryLimitMiB = settings.number("jobs.memory_limit_mib", default: memoryLimitMiB, in: 0...16_777_216)
+        resultsKeepDays = settings.number("data.results_keep_days", default: resultsKeepDays, in: 0...36_500)
+        eventsKeepDays = settings.number("data.events_keep_days", default: eventsKeepDays, in: 1...36_500)
         voxelLimitMillions = settings.number("scan.voxel_limit_millions", default: voxelLimitMillions, in: 1...2_000)
         inflatedLimitMiB = settings.number("scan.inflated_limit_mib", default: inflatedLimitMiB, in: 1...16_384)
         logLevel = settings.text("log.level", default: logLevel)
@@ -130,6 +139,8 @@ extension ServiceConfig {
             ("compute.threads", "\(computeThreads)"), ("compute.algorithm", algorithm.rawValue),
             ("jobs.workers", "\(workers)"), ("jobs.queue_limit", "\(queueLimit)"),
             ("jobs.lease_seconds", "\(leaseSeconds)"), ("jobs.attempts", "\(attempts)"),
+            ("jobs.memory_limit_mib", "\(memoryLimitMiB)"),
+            ("data.results_keep_days", "\(resultsKeepDays)"), ("data.events_keep_days", "\(eventsKeepDays)"),
             ("scan.voxel_limit_millions", "\(voxelLimitMillions)"),
             ("scan.inflated_limit_mib", "\(inflatedLimitMiB)"), ("log.level", logLevel),
         ]

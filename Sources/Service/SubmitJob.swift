@@ -9,32 +9,64 @@ import Segmentation
 /// to change. Both the files and the row are on disk before 202 is sent.
 extension Routes {
     func submit(_ call: Call) throws -> Response {
-        _ = try call.query()
+        let query = try call.query("priority")
         let upload = try Upload(call.request)
-        let files = try judge(upload)
-        let key = try RequestKey(call.request.head.headers).map { key in
-            RetryKey(key: key.text, digest: try upload.digest())
-        }
+        let judged = try judge(upload)
+        let headers = call.request.head.headers
+        let key = try RequestKey(headers).map { key in RetryKey(key: key.text, digest: try upload.digest()) }
+        let request = JobRequest(options: upload.options, memoryBytes: judged.cost.bytes)
         let new = NewJob(
-            options: try JSONEncoder.hepar.encode(JobRequest(options: upload.options)),
-            hasReference: upload.reference != nil, uploadBytes: upload.bytes, retryKey: key)
-        let job = try enqueue(new, files: files)
+            options: try JSONEncoder.hepar.encode(request), hasReference: upload.reference != nil,
+            uploadBytes: upload.bytes, retryKey: key, priority: try priority(query["priority"]),
+            cost: judged.cost.work, contentKey: judged.contentKey)
+        let isFresh = headers["Cache-Control"]?.lowercased().contains("no-cache") == true
+        let job = try (isFresh ? nil : finished(new, upload, files: judged.files)) ?? enqueue(new, files: judged.files)
         let isNew = job.id == new.id
         if isNew {
             workers.wake()
-            call.logger.info("job queued", metadata: ["job": "\(job.id)", "bytes": "\(job.uploadBytes)"])
+            let facts: Logger.Metadata = ["job": "\(job.id)", "bytes": "\(job.uploadBytes)"]
+            call.logger.info(job.copiedFrom == nil ? "job queued" : "job answered by an earlier one", metadata: facts)
         } else {
             call.logger.info("request repeated", metadata: ["job": "\(job.id)"])
         }
-        var response = Response.json(202, JobJSON(job), headers: ["Location": "/v1/jobs/\(job.id)"])
+        var response = Response.json(202, try shown(job), headers: ["Location": "/v1/jobs/\(job.id)"])
         if key != nil { response.headers.append(("Idempotent-Replayed", isNew ? "false" : "true")) }
         return response
     }
 
+    private func priority(_ text: String?) throws -> JobPriority {
+        guard let text else { return .routine }
+        guard let priority = JobPriority(rawValue: text) else {
+            let known = JobPriority.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Problem(400, "bad_query", "priority must be one of \(known).")
+        }
+        return priority
+    }
+
+    /// What is known of an upload before its job.
+    private struct Judged {
+        var files: [(from: URL, name: String)]
+        let cost: ScanCost
+        /// Nil where a reference came with the scan: then no earlier result will do, for it has other scores.
+        let contentKey: String?
+    }
+
     /// Reads every byte once and refuses what could not become a mask.
-    private func judge(_ upload: Upload) throws -> [(from: URL, name: String)] {
+    private func judge(_ upload: Upload) throws -> Judged {
         guard spool.freeBytes() > config.freeSpaceMiB << 20 else { throw Problem.storageFull }
-        let scan = try inspectScan(at: upload.image, limits: config.volumeLimits)
+        var content = ContentKey()
+        let scan = try inspectScan(at: upload.image, limits: config.volumeLimits) { content.add($0) }
+        let cost = segmenter.cost(
+            shape: scan.header.shape, spacing: scan.header.spacing, options: upload.options,
+            hasReference: upload.reference != nil)
+        guard cost.bytes <= budget.limit else {
+            throw Problem(
+                422, "needs_too_much_memory",
+                """
+                The scan of \(scan.header.storedShape) voxels needs about \(cost.bytes >> 20) MiB of memory; this server \
+                gives its jobs \(budget.limit >> 20) MiB. Send fewer slices, or have jobs.memory_limit_mib raised.
+                """)
+        }
         var files = [(from: upload.image, name: try volumeName("image", for: upload.image))]
         if let reference = upload.reference {
             try naming("reference") {
@@ -45,16 +77,57 @@ extension Routes {
             }
             files.append((from: reference, name: try volumeName("reference", for: reference)))
         }
-        return files
+        let key = try content.text(scan.header, upload.options, segmenter: segmenter, owner: nil)
+        return Judged(files: files, cost: cost, contentKey: upload.reference == nil ? key : nil)
     }
+
+    /// What may wait in the queue.
+    var limits: QueueLimits { QueueLimits(jobs: config.queueLimit) }
 
     /// Keeps the files and queues the job; if an earlier request with the same key has, its job is returned and the
     /// files are dropped.
     func enqueue(_ new: NewJob, files: [(from: URL, name: String)]) throws -> Job {
+        try keep(new, files: files) { try store.enqueue(new, limits: limits) }!
+    }
+
+    /// The job with the result of an earlier one of the same scan; nil if there is none.
+    private func finished(_ new: NewJob, _ upload: Upload, files: [(from: URL, name: String)]) throws -> Job? {
+        guard let key = new.contentKey, let earlier = try store.succeeded(contentKey: key) else { return nil }
+        let folder = spool.folder(of: earlier.id)
+        var links: [(from: URL, name: String)] = []
+        defer { for link in links { try? FileManager.default.removeItem(at: link.from) } }
+        func link(_ file: URL, as name: String) throws {
+            let link = spool.incoming.appending(path: "\(new.id)-\(name)")
+            try FileManager.default.linkItem(at: file, to: link)
+            links.append((from: link, name: name))
+        }
+        do {
+            // Links, for the bytes are the same; none of these files is ever written in place.
+            try link(folder.appending(path: JobFiles.mask), as: JobFiles.mask)
+            if upload.options.probabilities {
+                try link(folder.appending(path: JobFiles.probabilities), as: JobFiles.probabilities)
+            }
+            var report = try Report(at: folder.appending(path: JobFiles.report))
+            // Scores against a reference that came later are the earlier job's own.
+            report.scores = nil
+            let copy = spool.incoming.appending(path: "\(new.id)-\(JobFiles.report)")
+            links.append((from: copy, name: JobFiles.report))
+            try report.write(to: copy)
+        } catch {
+            // The earlier job was deleted meanwhile.
+            return nil
+        }
+        // The upload stays where it is until the job is there: it may have to be queued after all.
+        for file in files { try link(file.from, as: file.name) }
+        return try keep(new, files: links) { try store.enqueueFinished(new, copying: earlier.id) }
+    }
+
+    /// Puts the files into the new job's folder, and removes them again unless `enter` makes the job.
+    private func keep(_ new: NewJob, files: [(from: URL, name: String)], _ enter: () throws -> Job?) throws -> Job? {
         try spool.adopt(files: files, for: new.id)
         do {
-            let job = try store.enqueue(new, queueLimit: config.queueLimit)
-            if job.id != new.id { try spool.remove(new.id) }
+            let job = try enter()
+            if job?.id != new.id { try spool.remove(new.id) }
             return job
         } catch {
             try? spool.remove(new.id)

@@ -40,9 +40,7 @@ extension Routes {
     func verify(_ call: Call) throws -> Response {
         _ = try call.query()
         let (job, folder, _) = try succeeded(call)
-        let report = try JSONDecoder().decode(
-            Report.self, from: Data(contentsOf: folder.appending(path: JobFiles.report)))
-        guard let provenance = report.provenance else {
+        guard let provenance = try Report(at: folder.appending(path: JobFiles.report)).provenance else {
             throw Problem(
                 409, "no_provenance", "This job was made by a version that kept no hashes. Send the scan again.")
         }
@@ -54,14 +52,16 @@ extension Routes {
         let link = spool.incoming.appending(path: "verify-\(id)")
         try FileManager.default.linkItem(at: image, to: link)
         defer { try? FileManager.default.removeItem(at: link) }
+        let earlier = try JobRequest(of: job)
         let request = JobRequest(
-            options: try JobRequest(of: job).options,
+            options: earlier.options, memoryBytes: earlier.memoryBytes,
             verifies: Verification.Earlier(job: "\(job.id)", statement: provenance.statement))
         let new = NewJob(
-            id: id, options: try JSONEncoder.hepar.encode(request), hasReference: false, uploadBytes: job.uploadBytes)
+            id: id, options: try JSONEncoder.hepar.encode(request), hasReference: false, uploadBytes: job.uploadBytes,
+            priority: job.priority, cost: job.cost)
         let queued = try enqueue(new, files: [(from: link, name: image.lastPathComponent)])
         workers.wake()
         call.logger.info("verification queued", metadata: ["job": "\(queued.id)", "of": "\(job.id)"])
-        return .json(202, JobJSON(queued), headers: ["Location": "/v1/jobs/\(queued.id)"])
+        return .json(202, try shown(queued), headers: ["Location": "/v1/jobs/\(queued.id)"])
     }
 }

@@ -1,0 +1,41 @@
+import Imaging
+
+/// What segmenting one scan takes, known before it begins.
+public struct ScanCost: Equatable, Sendable {
+    /// Bytes at the peak, at most: the scan's volumes, the network's workspace, its weights.
+    public let bytes: Int
+    /// Work in proportion to time, in millions of voxels.
+    public let work: Double
+}
+
+extension Segmenter {
+    /// The cost of a scan of this grid.
+    ///
+    /// The peak holds the CT (4 bytes a voxel) and the larger of stage 1's copy (5 bytes a voxel at its own spacing) and
+    /// of stage 2's labels, on its box and on the whole grid (2 bytes a voxel if the box is the whole scan, and as much
+    /// again for probabilities). Measured peaks are 0.6 to 0.9 of it: docs/performance.md.
+    ///
+    /// - Parameters:
+    ///   - shape: voxels on canonical axes.
+    ///   - spacing: mm on canonical axes.
+    ///   - hasReference: whether the result is scored.
+    public func cost(
+        shape: Shape, spacing: SIMD3<Double>, options: Options, hasReference: Bool
+    ) -> ScanCost {
+        let coarse = liverMetadata.spacing.map { resampledShape(shape, from: spacing, to: $0) } ?? shape
+        let voxels = shape.count
+        let stages = max(5 * coarse.count, voxels * (options.probabilities ? 4 : 2))
+        let reference = hasReference ? voxels + voxels / 4 : 0
+        let slack = 32 << 20
+        let networks = [(liver, coarse), (lesion, shape)].reduce(0) { sum, part in
+            let (network, shape) = part
+            let height = (shape.y + 15) / 16 * 16
+            let width = (shape.x + 15) / 16 * 16
+            let planes = 4 * (network.slices + network.classes) * height * width
+            return sum + network.memoryBytes(batch: 1, height: height, width: width) + planes
+        }
+        // Stage 2 sees the liver's box only: about a third of an abdomen.
+        let work = (Double(coarse.count) + 0.3 * Double(voxels)) / 1e6
+        return ScanCost(bytes: 4 * voxels + stages + reference + networks + slack, work: work)
+    }
+}

@@ -1,0 +1,57 @@
+import Foundation
+
+/// The memory that jobs may take together. Workers wait their turn: jobs that do not fit beside one another never run
+/// together, and none is passed over for a smaller one.
+final class MemoryBudget: Sendable {
+    /// Bytes for all jobs together.
+    let limit: Int
+
+    private let state = NSCondition()
+    private nonisolated(unsafe) var used = 0
+    private nonisolated(unsafe) var nextTicket = 0
+    private nonisolated(unsafe) var served = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    /// Runs `body` once `bytes` are free, and frees them afterwards. A job that needs more than all runs alone.
+    ///
+    /// - Parameter checkStop: called about five times a second while the job waits; what it throws ends the wait.
+    func reserving<Result>(_ bytes: Int, checkStop: () throws -> Void, _ body: () throws -> Result) throws -> Result {
+        let bytes = min(bytes, limit)
+        state.lock()
+        let ticket = nextTicket
+        nextTicket += 1
+        do {
+            defer {
+                served += 1
+                state.broadcast()
+                state.unlock()
+            }
+            while served != ticket || used + bytes > limit {
+                _ = state.wait(until: Date().addingTimeInterval(0.2))
+                // Those who come later wait for this ticket: it is given up when its turn has come.
+                guard served == ticket else { continue }
+                try checkStop()
+            }
+            used += bytes
+        }
+        defer {
+            state.withLock {
+                used -= bytes
+                state.broadcast()
+            }
+        }
+        return try body()
+    }
+
+    /// Four fifths of what the machine, or the container, has.
+    static var fourFifthsOfMemory: Int {
+        let machine = Int(ProcessInfo.processInfo.physicalMemory)
+        let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        let containers = files.compactMap { path in
+            (try? String(contentsOfFile: path, encoding: .utf8))
+                .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+        }
+        return (containers + [machine]).min()! / 5 * 4
+    }
+}
