@@ -45,8 +45,8 @@ public struct TrustedProxies: Sendable {
     ///
     /// A peer that is no trusted proxy is the client, whatever it says. Behind a trusted one, the client is the last
     /// address in the list that is not itself a trusted proxy: each proxy adds the address it was called from at the
-    /// end, and what stands before that was written by the client. An entry that is no address ends the search: then
-    /// the nearest known proxy is named.
+    /// end, and what stands before that was written by the client. An entry that is no address, or a `Forwarded` that
+    /// is malformed anywhere, ends the search: then the nearest known proxy is named.
     ///
     /// - Parameters:
     ///   - peer: the address of the connection's other end, in numbers.
