@@ -1,0 +1,77 @@
+/// Who sends a request, and what they may.
+public struct Caller: Equatable, Sendable {
+    /// The token's name, under which jobs and audit entries are kept.
+    public let name: String
+    /// What the token is for.
+    public let roles: Set<Role>
+    /// What the token may have waiting.
+    public let quota: Quota
+
+    /// A caller put together by hand, as tests do.
+    public init(name: String, roles: Set<Role>, quota: Quota = Quota()) {
+        self.name = name
+        self.roles = roles
+        self.quota = quota
+    }
+
+    /// Whoever calls a server without tokens: may do everything. No token can have this name.
+    public static let anonymous = Caller(name: "anonymous", roles: [.admin])
+
+    /// How far the caller reaches with an action: the widest of its roles.
+    public func reach(_ action: Action) -> Reach {
+        roles.map { $0.reach(action) }.max() ?? .none
+    }
+
+    /// Says no unless the caller may do this to some job, or it is about none. A list shows what ``reach(_:)`` allows.
+    ///
+    /// - Throws: ``AccessRefusal/forbidden(_:)``.
+    public func check(_ action: Action) throws(AccessRefusal) {
+        guard reach(action) > .none else { throw .forbidden(action) }
+    }
+
+    /// Says no unless the caller may do this to one job.
+    ///
+    /// - Parameters:
+    ///   - action: what is to be done.
+    ///   - owner: the name that the job was submitted under; a job without one is nobody's own.
+    /// - Throws: ``AccessRefusal/forbidden(_:)``. To hide that a job exists, answer 404 for a job of others instead.
+    public func check(_ action: Action, jobOf owner: String?) throws(AccessRefusal) {
+        switch reach(action) {
+        case .all: return
+        case .own where owner == name: return
+        case .own, .none: throw .forbidden(action)
+        }
+    }
+}
+
+/// What one token may have waiting in the queue.
+public struct Quota: Equatable, Sendable {
+    /// The most jobs; nil: as many as the queue takes.
+    public var queuedJobs: Int?
+    /// The most bytes of uploads, as sent; nil: as many as the disk takes.
+    public var queuedBytes: Int?
+
+    /// A quota; nil is no limit.
+    public init(queuedJobs: Int? = nil, queuedBytes: Int? = nil) {
+        self.queuedJobs = queuedJobs
+        self.queuedBytes = queuedBytes
+    }
+
+    /// Says no if one more job would not fit. To be asked where the job is queued, so that two at once cannot pass.
+    ///
+    /// - Parameters:
+    ///   - jobs: how many jobs of the caller wait now.
+    ///   - bytes: how many bytes their uploads have.
+    ///   - new: the bytes of the upload that would join them.
+    ///   - retryAfterSeconds: when the next of the caller's jobs is expected to leave the queue.
+    /// - Throws: ``AccessRefusal/quotaOfJobs(waiting:limit:retryAfterSeconds:)``;
+    ///   ``AccessRefusal/quotaOfBytes(waiting:new:limit:retryAfterSeconds:)``.
+    public func check(jobs: Int, bytes: Int, new: Int, retryAfterSeconds: Int) throws(AccessRefusal) {
+        if let limit = queuedJobs, jobs >= limit {
+            throw .quotaOfJobs(waiting: jobs, limit: limit, retryAfterSeconds: retryAfterSeconds)
+        }
+        if let limit = queuedBytes, bytes > limit - new {
+            throw .quotaOfBytes(waiting: bytes, new: new, limit: limit, retryAfterSeconds: retryAfterSeconds)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import Testing
+
+@testable import Access
+
+@Suite struct RoleTests {
+    /// The whole table, row by row, as docs and openapi.yaml tell it: - none, o own, A all.
+    @Test func theRulesAreAsWritten() {
+        let columns: [Action] = [
+            .submit, .readJob, .listJobs, .readResult, .changeJob, .deleteJob, .controlQueue, .readAudit, .readMetrics,
+        ]
+        let rows: [(Role, String)] = [
+            (.submit, "A---oo--A"), (.readOwn, "-ooo----A"), (.readAll, "-AAA----A"), (.admin, "AAAAAAAAA"),
+        ]
+        #expect(columns.count == Action.allCases.count && rows.count == Role.allCases.count)
+        for (role, row) in rows {
+            for (action, letter) in zip(columns, row) {
+                let expected: Reach = letter == "A" ? .all : letter == "o" ? .own : .none
+                #expect(role.reach(action) == expected, "\(role) \(action)")
+            }
+        }
+    }
+
+    @Test func rolesAddUp() throws {
+        let caller = Caller(name: "bridge", roles: [.submit, .readOwn])
+        #expect(caller.reach(.submit) == .all)
+        #expect(caller.reach(.readJob) == .own)
+        #expect(caller.reach(.controlQueue) == .none)
+        #expect(Caller(name: "x", roles: [.readOwn, .readAll]).reach(.readResult) == .all)
+        #expect(Caller(name: "x", roles: []).reach(.readMetrics) == .none)
+    }
+
+    @Test func jobsOfOthersAreOutOfReach() throws {
+        let caller = Caller(name: "bridge", roles: [.submit, .readOwn])
+        try caller.check(.readResult, jobOf: "bridge")
+        try caller.check(.listJobs)
+        #expect(throws: AccessRefusal.forbidden(.readResult)) { try caller.check(.readResult, jobOf: "other") }
+        #expect(throws: AccessRefusal.forbidden(.readResult)) { try caller.check(.readResult, jobOf: nil) }
+        #expect(throws: AccessRefusal.forbidden(.readAudit)) { try caller.check(.readAudit) }
+        #expect(throws: AccessRefusal.forbidden(.readAudit)) { try caller.check(.readAudit, jobOf: "bridge") }
+        let reader = Caller(name: "reader", roles: [.readAll])
+        try reader.check(.readResult, jobOf: "other")
+        try reader.check(.readResult, jobOf: nil)
+    }
+
+    @Test func anonymousMayEverything() throws {
+        for action in Action.allCases { #expect(Caller.anonymous.reach(action) == .all) }
+    }
+
+    @Test func quotasCountWhatWaitsAndWhatComes() throws {
+        let quota = Quota(queuedJobs: 3, queuedBytes: 1_000)
+        try quota.check(jobs: 2, bytes: 400, new: 600, retryAfterSeconds: 9)
+        #expect(throws: AccessRefusal.quotaOfJobs(waiting: 3, limit: 3, retryAfterSeconds: 9)) {
+            try quota.check(jobs: 3, bytes: 0, new: 1, retryAfterSeconds: 9)
+        }
+        #expect(throws: AccessRefusal.quotaOfBytes(waiting: 401, new: 600, limit: 1_000, retryAfterSeconds: 9)) {
+            try quota.check(jobs: 0, bytes: 401, new: 600, retryAfterSeconds: 9)
+        }
+        try Quota().check(jobs: .max, bytes: .max, new: .max, retryAfterSeconds: 9)
+    }
+
+    @Test func refusalsSayWhatHTTPNeeds() {
+        let refusals: [(AccessRefusal, Int, String, String)] = [
+            (.noCredentials, 401, "credentials_missing", #"WWW-Authenticate: Bearer realm="hepar""#),
+            (
+                .notBearer, 401, "credentials_malformed",
+                #"WWW-Authenticate: Bearer realm="hepar", error="invalid_request""#
+            ),
+            (.unknownToken, 401, "token_unknown", #"WWW-Authenticate: Bearer realm="hepar", error="invalid_token""#),
+            (.expiredToken, 401, "token_expired", #"WWW-Authenticate: Bearer realm="hepar", error="invalid_token""#),
+            (.tooManyFailures(retryAfterSeconds: 7), 429, "too_many_failures", "Retry-After: 7"),
+            (.quotaOfJobs(waiting: 2, limit: 2, retryAfterSeconds: 0), 429, "quota_jobs", "Retry-After: 1"),
+            (.quotaOfBytes(waiting: 2, new: 1, limit: 2, retryAfterSeconds: 5), 429, "quota_bytes", "Retry-After: 5"),
+            (.forwarded(field: "Via"), 403, "forwarded_request", ""),
+            (.notLocal, 403, "not_local", ""),
+            (
+                .forbidden(.readAudit), 403, "forbidden",
+                #"WWW-Authenticate: Bearer realm="hepar", error="insufficient_scope""#
+            ),
+        ]
+        for (refusal, status, code, header) in refusals {
+            #expect(refusal.status == status && refusal.code == code)
+            #expect(refusal.headers.map { "\($0.name): \($0.value)" }.joined() == header)
+            #expect(refusal.description.hasSuffix(".") || refusal.description.hasSuffix("add."))
+        }
+    }
+}
