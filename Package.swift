@@ -15,6 +15,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
@@ -38,10 +39,18 @@ let package = Package(
         .target(name: "SQLiteJobs", dependencies: ["Jobs", .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "HTTPDaemon", dependencies: ["CMicrohttpd", .product(name: "Logging", package: "swift-log")]),
         .target(
+            name: "Access",
+            dependencies: [
+                .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
+        .target(name: "Webhooks", dependencies: ["CCurl", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")]),
+        .target(
             name: "Service",
             dependencies: [
-                "Compute", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Segmentation",
-                .product(name: "Configuration", package: "swift-configuration"),
+                "Access", "Compute", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Segmentation",
+                "Telemetry", "Webhooks", .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Yams", package: "Yams"),
@@ -49,8 +58,8 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Compute", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview", "SQLiteJobs",
-                "Segmentation", "Service", "Training",
+                "Access", "Compute", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview", "SQLiteJobs",
+                "Segmentation", "Service", "Telemetry", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
@@ -62,6 +71,12 @@ let package = Package(
         .testTarget(name: "PhantomTests", dependencies: ["Compute", "Phantom", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Compute", "Phantom", "TestSupport", "Training"]),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "SQLiteJobs", "TestSupport"]),
+        .testTarget(
+            name: "AccessTests",
+            dependencies: ["Access", "TestSupport", .product(name: "Logging", package: "swift-log")]),
+        .testTarget(name: "WebhooksTests", dependencies: ["TestSupport", "Webhooks"]),
+        .testTarget(
+            name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")]),
         .testTarget(name: "HTTPDaemonTests", dependencies: ["HTTPDaemon", "TestSupport"]),
         .testTarget(
             name: "ServiceTests",
@@ -69,7 +84,8 @@ let package = Package(
                 "Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", .product(name: "Yams", package: "Yams"),
             ]),
         .testTarget(
-            name: "heparTests", dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "hepar"]),
+            name: "heparTests",
+            dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "hepar"]),
     ],
     cLanguageStandard: .gnu11
 )

@@ -1,3 +1,4 @@
+import Access
 import Foundation
 import HTTPDaemon
 import Imaging
@@ -9,21 +10,35 @@ import Segmentation
 /// to change. Both the files and the row are on disk before 202 is sent.
 extension Routes {
     func submit(_ call: Call) throws -> Response {
-        let query = try call.query("priority")
+        let query = try call.query("priority", "webhook")
+        if let url = query["webhook"] {
+            do {
+                _ = try gate.webhooks.target(url)
+            } catch {
+                throw Problem(422, error.code, "\(error)")
+            }
+        }
         let upload = try Upload(call.request)
-        let judged = try judge(upload)
+        let judged = try judge(upload, owner: call.caller.name)
         let headers = call.request.head.headers
-        let key = try RequestKey(headers).map { key in RetryKey(key: key.text, digest: try upload.digest()) }
+        let key = try RequestKey(headers).map { key in
+            RetryKey(key: "\(call.caller.name)/\(key.text)", digest: try upload.digest())
+        }
         let request = JobRequest(options: upload.options, memoryBytes: judged.cost.bytes)
         let new = NewJob(
             options: try JSONEncoder.hepar.encode(request), hasReference: upload.reference != nil,
             uploadBytes: upload.bytes, retryKey: key, priority: try priority(query["priority"]),
-            cost: judged.cost.work, contentKey: judged.contentKey)
+            cost: judged.cost.work, owner: call.caller.name, webhook: query["webhook"], contentKey: judged.contentKey,
+            request: call.request.head.id)
         let isFresh = headers["Cache-Control"]?.lowercased().contains("no-cache") == true
-        let job = try (isFresh ? nil : finished(new, upload, files: judged.files)) ?? enqueue(new, files: judged.files)
+        let job =
+            try (isFresh ? nil : finished(new, upload, files: judged.files))
+            ?? enqueue(new, files: judged.files, by: call.caller)
         let isNew = job.id == new.id
         if isNew {
             workers.wake()
+            metrics.uploads.add(1, "accepted")
+            metrics.uploadBytes.add(Double(upload.bytes))
             let facts: Logger.Metadata = ["job": "\(job.id)", "bytes": "\(job.uploadBytes)"]
             call.logger.info(job.copiedFrom == nil ? "job queued" : "job answered by an earlier one", metadata: facts)
         } else {
@@ -52,7 +67,7 @@ extension Routes {
     }
 
     /// Reads every byte once and refuses what could not become a mask.
-    private func judge(_ upload: Upload) throws -> Judged {
+    private func judge(_ upload: Upload, owner: String) throws -> Judged {
         guard spool.freeBytes() > config.freeSpaceMiB << 20 else { throw Problem.storageFull }
         var content = ContentKey()
         let scan = try inspectScan(at: upload.image, limits: config.volumeLimits) { content.add($0) }
@@ -77,17 +92,20 @@ extension Routes {
             }
             files.append((from: reference, name: try volumeName("reference", for: reference)))
         }
-        let key = try content.text(scan.header, upload.options, segmenter: segmenter, owner: nil)
+        let key = try content.text(scan.header, upload.options, segmenter: segmenter, owner: owner)
         return Judged(files: files, cost: cost, contentKey: upload.reference == nil ? key : nil)
     }
 
-    /// What may wait in the queue.
-    var limits: QueueLimits { QueueLimits(jobs: config.queueLimit) }
+    /// What may wait in the queue, of all and of this caller.
+    func limits(for caller: Caller) -> QueueLimits {
+        QueueLimits(
+            jobs: config.queueLimit, ownerJobs: caller.quota.queuedJobs, ownerBytes: caller.quota.queuedBytes)
+    }
 
     /// Keeps the files and queues the job; if an earlier request with the same key has, its job is returned and the
     /// files are dropped.
-    func enqueue(_ new: NewJob, files: [(from: URL, name: String)]) throws -> Job {
-        try keep(new, files: files) { try store.enqueue(new, limits: limits) }!
+    func enqueue(_ new: NewJob, files: [(from: URL, name: String)], by caller: Caller) throws -> Job {
+        try keep(new, files: files) { try store.enqueue(new, limits: limits(for: caller)) }!
     }
 
     /// The job with the result of an earlier one of the same scan; nil if there is none.

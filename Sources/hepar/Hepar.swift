@@ -1,3 +1,4 @@
+import Access
 import ArgumentParser
 import Foundation
 import Imaging
@@ -16,7 +17,7 @@ struct HeparCommand: AsyncParsableCommand {
         version: Service.Hepar.version,
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, PhantomCommand.self, Model.self, PreviewCommand.self,
-            Train.self, CheckConfig.self, Bench.self,
+            Train.self, CheckConfig.self, Token.self, Audit.self, Bench.self,
         ])
 
     static func main() async {
@@ -43,7 +44,7 @@ struct HeparCommand: AsyncParsableCommand {
         switch error {
         case let error as VolumeError: error.isUsersFault
         case let error as TrainingError: error.isUsersFault
-        case is ModelError, is PhantomError, is ConfigError, is UserError: true
+        case is ModelError, is PhantomError, is ConfigError, is TokenFileError, is UserError: true
         default: false
         }
     }
