@@ -88,6 +88,7 @@ extension Routes {
 
     /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.
     func delete(_ call: Call) throws -> Response {
+        _ = try call.query()
         var job = try job(call)
         if job.state == .queued || job.state == .running {
             job = try store.cancel(job.id, at: Date()) ?? job

@@ -129,8 +129,11 @@ struct Routes: Sendable {
 
     /// Asked before any byte of a body is read: who may not send it is told so at once.
     func plan(_ head: RequestHead) -> BodyPlan {
-        let route = Self.routes(at: head.path).routes.first { $0.method == head.method }
-        guard let route, let action = route.action else { return .none }
+        let found = Self.routes(at: head.path).routes
+        guard let route = found.first(where: { $0.method == head.method }) else {
+            return .refuse(Self.noRoute(found).response)
+        }
+        guard let action = route.action else { return .none }
         var caller = Caller.unknown
         do throws(AccessRefusal) {
             caller = try gate.caller(head)
@@ -152,19 +155,20 @@ struct Routes: Sendable {
         logger[metadataKey: "request"] = "\(request.head.id)"
         logger[metadataKey: "client"] = "\(gate.client(request.head))"
         let (routes, id) = Self.routes(at: request.head.path)
-        guard !routes.isEmpty else {
-            return .now(
-                Problem(404, "not_found", "There is nothing at this address. openapi.yaml lists what there is.")
-                    .response)
-        }
         guard let route = routes.first(where: { $0.method == request.head.method }) else {
-            let methods = routes.map(\.method)
-            let allowed = (methods.contains("GET") ? methods + ["HEAD"] : methods).sorted().joined(separator: ", ")
-            return .now(
-                Problem(405, "method_not_allowed", "This address answers \(allowed).", headers: [("Allow", allowed)])
-                    .response)
+            return .now(Self.noRoute(routes).response)
         }
         return answer(request, route, id: id, logger: logger)
+    }
+
+    /// What is said of an address, with these routes, that does not answer a method.
+    private static func noRoute(_ routes: [Route]) -> Problem {
+        let methods = routes.map(\.method)
+        guard !methods.isEmpty else {
+            return Problem(404, "not_found", "There is nothing at this address. openapi.yaml lists what there is.")
+        }
+        let allowed = (methods.contains("GET") ? methods + ["HEAD"] : methods).sorted().joined(separator: ", ")
+        return Problem(405, "method_not_allowed", "This address answers \(allowed).", headers: [("Allow", allowed)])
     }
 
     private func answer(_ request: Request, _ route: Route, id: String, logger: Logger) -> Answer {
