@@ -29,7 +29,7 @@ let package = Package(
         .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute", "Digests"]),
         .target(name: "Segmentation", dependencies: ["Compute", "Digests", "Imaging", "Inference"]),
         .target(name: "Phantom", dependencies: ["Compute", "Imaging"]),
-        .target(name: "Preview", dependencies: ["CPNG", "Imaging"]),
+        .target(name: "Preview", dependencies: ["CPNG", "Compute", "Imaging"]),
         .target(
             name: "Training",
             dependencies: [
@@ -49,8 +49,9 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "Access", "Compute", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Segmentation",
-                "Telemetry", "Webhooks", .product(name: "Configuration", package: "swift-configuration"),
+                "Access", "Compute", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Preview",
+                "Segmentation", "Telemetry", "Webhooks",
+                .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Yams", package: "Yams"),
@@ -69,6 +70,7 @@ let package = Package(
         .testTarget(name: "InferenceTests", dependencies: ["CKernels", "Inference", "TestSupport"]),
         .testTarget(name: "SegmentationTests", dependencies: ["Phantom", "Segmentation", "TestSupport"]),
         .testTarget(name: "PhantomTests", dependencies: ["Compute", "Phantom", "TestSupport"]),
+        .testTarget(name: "PreviewTests", dependencies: ["Compute", "Imaging", "Phantom", "Preview", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Compute", "Phantom", "TestSupport", "Training"]),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "SQLiteJobs", "TestSupport"]),
         .testTarget(

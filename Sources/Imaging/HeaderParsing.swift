@@ -70,7 +70,7 @@ extension HeaderFields {
 
     /// The map from stored voxels to RAS millimetres.
     fileprivate func affine() throws(VolumeError) -> Affine {
-        let spacing = SIMD3(real(at: layout.pixdim, 1), real(at: layout.pixdim, 2), real(at: layout.pixdim, 3))
+        let spacing = pixdim
         try check(spacing: spacing)
         let affine: Affine
         let form: String
@@ -82,13 +82,7 @@ extension HeaderFields {
             affine = Affine(x: column(0), y: column(1), z: column(2), origin: column(3))
         } else if code(at: layout.qformCode) > 0 {
             form = "qform"
-            let numbers = (0..<6).map { real(at: layout.quaternion, $0) } + [real(at: layout.pixdim)]
-            guard numbers.allSatisfy(\.isFinite) else { throw .affineNotFinite(form: form) }
-            let rotation = Quaternion(
-                vector: SIMD3(numbers[0], numbers[1], numbers[2]), isLeftHanded: numbers[6] < 0)
-            let origin = SIMD3(numbers[3], numbers[4], numbers[5])
-            guard let map = rotation.affine(spacing: spacing, origin: origin) else { throw .singularAffine(form: form) }
-            affine = map
+            affine = try qform(spacing: spacing)
         } else {
             form = "spacing"
             affine = Affine(
@@ -100,6 +94,23 @@ extension HeaderFields {
         guard volume > 1e-3 * steps.x * steps.y * steps.z else { throw .singularAffine(form: form) }
         try check(spacing: steps)
         return affine
+    }
+
+    /// The map that the quaternion gives, whether or not its code says that it counts.
+    ///
+    /// - Throws: ``VolumeError/affineNotFinite(form:)``, ``VolumeError/singularAffine(form:)``.
+    func qform(spacing: SIMD3<Double>) throws(VolumeError) -> Affine {
+        let numbers = (0..<6).map { real(at: layout.quaternion, $0) } + [real(at: layout.pixdim)]
+        guard numbers.allSatisfy(\.isFinite) else { throw .affineNotFinite(form: "qform") }
+        let rotation = Quaternion(vector: SIMD3(numbers[0], numbers[1], numbers[2]), isLeftHanded: numbers[6] < 0)
+        let origin = SIMD3(numbers[3], numbers[4], numbers[5])
+        guard let map = rotation.affine(spacing: spacing, origin: origin) else { throw .singularAffine(form: "qform") }
+        return map
+    }
+
+    /// `pixdim` of the three axes, in mm.
+    var pixdim: SIMD3<Double> {
+        SIMD3(real(at: layout.pixdim, 1), real(at: layout.pixdim, 2), real(at: layout.pixdim, 3))
     }
 
     private func check(spacing: SIMD3<Double>) throws(VolumeError) {

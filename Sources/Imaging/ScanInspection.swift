@@ -8,6 +8,10 @@ public struct ScanSummary: Equatable, Sendable {
     public let minimum, maximum: Double
     /// Voxels whose value is infinite or no number.
     public let nonFinite: Int
+    /// Voxels that are exactly 0 after scaling; not counted in masks.
+    public let zeros: Int
+    /// Which share of the voxels at the four sides of the axial slices is denser than -200 HU; 0 in masks.
+    public let tissueAtSides: Double
     /// Bytes of the file once inflated.
     public let inflatedBytes: Int
 }
@@ -72,18 +76,24 @@ private func inspect(
     position += try source.skip(header.voxelOffset - position)
 
     var range = ValueRange()
+    var counts = ScanCounts()
     // A multiple of every voxel size, small enough to stay in the second-level cache.
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
     defer { buffer.deallocate() }
     while position < expected {
         let wanted = min(buffer.count, expected - position)
         let found = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]))
+        let firstVoxel = (position - header.voxelOffset) / header.voxelType.size
         position += found
         guard found == wanted else { throw .truncated(expected: expected, found: position) }
         let voxels = UnsafeRawBufferPointer(rebasing: buffer[..<found])
         show(voxels)
         range = header.voxelType.accept(RangeScan(voxels: voxels, header: header, asLabels: asLabels, before: range))
         if let value = range.notALabel { throw .notALabel(value: value) }
+        if !asLabels {
+            let scan = CountingScan(voxels: voxels, firstVoxel: firstVoxel, header: header)
+            header.voxelType.accept(scan).add(to: &counts)
+        }
     }
     guard position == expected else { throw .truncated(expected: expected, found: position) }
     let padding = try source.skip(acceptedPadding + 1)
@@ -91,6 +101,7 @@ private func inspect(
     guard !source.endedEarly else { throw .truncated(expected: expected, found: position) }
     return ScanSummary(
         header: header, minimum: range.minimum, maximum: range.maximum, nonFinite: range.nonFinite,
+        zeros: counts.zeros, tissueAtSides: Double(counts.tissueAtSides) / Double(header.voxelsAtSides),
         inflatedBytes: position + padding)
 }
 

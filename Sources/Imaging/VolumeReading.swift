@@ -83,7 +83,7 @@ private protocol VoxelDecoder: Sendable {
     var fault: VolumeError? { get }
 }
 
-private struct HounsfieldDecoder: VoxelDecoder {
+struct HounsfieldDecoder: VoxelDecoder {
     let slope, intercept: Double
     var fault: VolumeError? { nil }
 

@@ -25,35 +25,10 @@ public struct Segmentation: Sendable {
     public static let droppedLimit = 100
 
     /// Whether a person should look at the result before it is used: a finding says that it may be wrong.
-    public var needsReview: Bool { findings.contains { $0.severity == .warning } }
+    public var needsReview: Bool { findings.needReview }
 
     /// Lesion volume over liver volume; nil without a liver.
     public var tumourBurden: Double? { liverMl > 0 ? lesionMl / liverMl : nil }
-}
-
-/// Something that the reader of a result should know.
-public struct Finding: Codable, Equatable, Sendable {
-    /// How much it matters.
-    public enum Severity: String, Codable, Sendable {
-        /// Worth knowing.
-        case info
-        /// The result may be wrong.
-        case warning
-    }
-
-    /// A stable name for programs.
-    public let code: String
-    /// How much it matters.
-    public let severity: Severity
-    /// A sentence for people.
-    public let message: String
-
-    /// A finding.
-    public init(code: String, severity: Severity, message: String) {
-        self.code = code
-        self.severity = severity
-        self.message = message
-    }
 }
 
 /// How long each step took, in milliseconds.

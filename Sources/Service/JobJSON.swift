@@ -1,5 +1,6 @@
 import Foundation
 import HTTPDaemon
+import Imaging
 import Jobs
 import Segmentation
 
@@ -78,7 +79,7 @@ struct JobJSON: Codable, Sendable {
         createdAt = job.createdAt
         options = request?.options ?? .init()
         findings = (request?.findings ?? []) + (result?.findings ?? [])
-        needsReview = findings.contains { $0.severity == .warning }
+        needsReview = findings.needReview
         links = Links(
             self: path, mask: succeeded ? "\(path)/mask" : nil, report: succeeded ? "\(path)/report" : nil)
         estimatedSecondsLeft = timeLeft.map { (($0 / .seconds(1)) * 10).rounded() / 10 }

@@ -1,0 +1,81 @@
+import Compute
+import Foundation
+import Imaging
+
+/// Which axial slices are drawn.
+public enum SliceChoice: Equatable, Sendable {
+    /// The slice with the most lesion; without any, the one with the most liver; without any, the middle one.
+    case key
+    /// One slice, counted from 0 along the canonical z axis, from the feet.
+    case number(Int)
+    /// At most so many, spread evenly over the liver (over the scan where there is none) with the key slice among them,
+    /// the lowest first.
+    case overview(Int)
+}
+
+/// The picture of an axial slice with the outlines of liver (green) and lesions (red).
+public struct OutlinedSlice: Sendable {
+    /// The slice, counted from 0 along the canonical z axis, from the feet.
+    public let number: Int
+    /// The same slice counted along the file's own axial axis, as the lesion table does.
+    public let fileNumber: Int
+    /// One pixel for each voxel where those are square; the patient's right is at the left.
+    public let picture: Picture
+}
+
+/// A slice that the scan does not have.
+public struct NoSuchSlice: Error, Equatable, CustomStringConvertible {
+    /// What was asked for.
+    public let number: Int
+    /// How many slices there are.
+    public let slices: Int
+
+    /// What is wrong, with what there is.
+    public var description: String { "There is no slice \(number): the scan has the slices 0 to \(slices - 1)." }
+}
+
+/// Draws slices of a CT with a mask's outlines, holding the mask (a byte a voxel) and the wanted slices of the CT.
+///
+/// - Parameters:
+///   - choice: which slices.
+///   - image: the CT, NIfTI.
+///   - mask: a label map on the CT's grid.
+///   - limits: the most voxels and bytes accepted.
+///   - team: the threads that read the mask.
+/// - Throws: ``NoSuchSlice``; `VolumeError` for what is wrong with a file, and where the grids differ.
+public func outlinedSlices(
+    _ choice: SliceChoice, of image: URL, mask: URL, limits: VolumeLimits = VolumeLimits(), team: ThreadTeam
+) throws -> [OutlinedSlice] {
+    let map = try readLabels(at: mask, limits: limits, team: team)
+    let labels = map.volume
+    let numbers: [Int]
+    switch choice {
+    case .key: numbers = [keySlice(of: labels)]
+    case .overview(let count): numbers = overview(of: labels, count: count)
+    case .number(let number):
+        guard (0..<labels.shape.z).contains(number) else { throw NoSuchSlice(number: number, slices: labels.shape.z) }
+        numbers = [number]
+    }
+    var difference: String?
+    let scan = try readSlices(of: image, limits: limits) { header in
+        difference = map.header.gridDifference(from: header)
+        return difference == nil ? numbers : []
+    }
+    if let difference { throw VolumeError.gridMismatch(difference: difference) }
+    return zip(numbers, scan.slices).map { number, slice in
+        let (width, height) = pictureSize(of: slice)
+        var picture = Picture(width: width, height: height)
+        picture.draw(slice, slice: 0, labels: labels, labelSlice: number)
+        return OutlinedSlice(number: number, fileNumber: scan.header.storedSlice(number), picture: picture)
+    }
+}
+
+/// Slices spread evenly, of which the one nearest to the key slice makes way for it.
+private func overview(of labels: Volume<UInt8>, count: Int) -> [Int] {
+    var numbers = sliceNumbers(of: labels, count: count)
+    let key = keySlice(of: labels)
+    if let nearest = numbers.indices.min(by: { abs(numbers[$0] - key) < abs(numbers[$1] - key) }) {
+        numbers[nearest] = key
+    }
+    return numbers
+}
