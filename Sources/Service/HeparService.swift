@@ -1,4 +1,5 @@
 import Compute
+import Dicom
 import Foundation
 import HTTPDaemon
 import Imaging
@@ -22,12 +23,13 @@ public final class HeparService: Sendable {
 
     /// Recovers what an earlier process left, starts the workers, and listens.
     ///
-    /// - Parameter store: where jobs are kept; only this process may use it.
+    /// - Parameters:
+    ///   - store: where jobs are kept; only this process may use it.
+    ///   - program: the program that reads DICOM files apart from this process, by its command `import-dicom`.
     /// - Throws: ``SpoolError/inUse(folder:)`` if another server works on the folder, and ``DaemonError``.
     public init(
         _ config: ServiceConfig, store: any JobStore, outbox: Outbox, audit: AuditLog, spool: Spool,
-        segmenter: Segmenter, team: ThreadTeam,
-        logger: Logger
+        segmenter: Segmenter, program: URL, team: ThreadTeam, logger: Logger
     ) throws {
         let gate = try Gate(config, logger: logger)
         lock = try spool.lock()
@@ -65,8 +67,9 @@ public final class HeparService: Sendable {
             logger: logger)
         let routes = Routes(
             config: config, store: store, spool: spool, workers: workers, watch: watch, segmenter: segmenter,
-            budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, metrics: metrics, team: team,
-            logger: logger)
+            budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, metrics: metrics,
+            importer: DicomImporter(executable: program), imports: Places(max(1, config.handlerThreads / 2)),
+            team: team, logger: logger)
         let jobMetrics = try JobMetrics(metrics, store: store, outbox: outbox, spool: spool)
         metrics.registry.onExposition { jobMetrics.refresh() }
         metrics.buildInfo.set(

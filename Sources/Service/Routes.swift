@@ -1,5 +1,6 @@
 import Access
 import Compute
+import Dicom
 import Foundation
 import HTTPDaemon
 import Imaging
@@ -22,6 +23,8 @@ struct Routes: Sendable {
     let outbox: Outbox
     let audit: AuditLog
     let metrics: ServiceMetrics
+    let importer: DicomImporter
+    let imports: Places
     let team: ThreadTeam
     let logger: Logger
 
@@ -62,6 +65,10 @@ struct Routes: Sendable {
         Route(method: "POST", path: "/v1/jobs", action: .submit, takesFiles: true, audited: "job.submit") {
             .now(try $0.submit($1))
         },
+        Route(method: "POST", path: "/v1/scans", action: .submit, takesFiles: true) { .now(try $0.judgeScan($1)) },
+        Route(
+            method: "POST", path: "/v1/dicomweb/studies", action: .submit, takesFiles: true, audited: "job.submit"
+        ) { .now(try $0.storeInstances($1)) },
         Route(method: "GET", path: "/v1/jobs/{id}", action: .readJob) { try $0.state($1) },
         Route(method: "DELETE", path: "/v1/jobs/{id}", action: .deleteJob, audited: "job.delete") {
             .now(try $0.delete($1))
@@ -80,6 +87,9 @@ struct Routes: Sendable {
         },
         Route(method: "GET", path: "/v1/jobs/{id}/report", action: .readResult, audited: "result.read") {
             .now(try $0.report($1))
+        },
+        Route(method: "GET", path: "/v1/jobs/{id}/preview.png", action: .readResult, audited: "result.read") {
+            .now(try $0.preview($1))
         },
         Route(
             method: "PUT", path: "/v1/jobs/{id}/reference", action: .changeJob, takesFiles: true, audited: "job.score"
@@ -219,6 +229,9 @@ struct Routes: Sendable {
             return problem
         case let refusal as AccessRefusal:
             return refusal.problem
+        case let error as DicomError:
+            if !error.isUsersFault { logger.error("DICOM import failed", metadata: ["code": "\(error.code)"]) }
+            return error.problem
         case let error as VolumeError where error.isUsersFault:
             return Problem(422, error.code, "\(error)")
         case let error as VolumeError:

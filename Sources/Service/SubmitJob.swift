@@ -10,7 +10,29 @@ import Segmentation
 /// to change. Both the files and the row are on disk before 202 is sent.
 extension Routes {
     func submit(_ call: Call) throws -> Response {
-        let query = try call.query("priority", "webhook")
+        let (job, headers) = try accept(call)
+        var response = Response.json(202, try shown(job))
+        response.headers += headers
+        return response
+    }
+
+    /// `POST /v1/dicomweb/studies`: a job by STOW-RS (PS3.18 section 10.5), as DICOM nodes send their instances. The answer
+    /// is a DICOM dataset whose RetrieveURL (0008,1190) is the job's address.
+    func storeInstances(_ call: Call) throws -> Response {
+        guard case .parts = call.request.body else {
+            throw Problem(
+                415, "not_stow", "Send the instances as multipart/related; type=\"application/dicom\", as STOW-RS has it.")
+        }
+        let (job, headers) = try accept(call)
+        let dataset = #"{"00081190":{"vr":"UR","Value":["/v1/jobs/\#(job.id)"]}}"#
+        var response = Response.data(202, Data(dataset.utf8), type: "application/dicom+json")
+        response.headers += headers
+        return response
+    }
+
+    /// Queues a job, or finds the one that answers the request already; with the header fields that tell of it.
+    private func accept(_ call: Call) throws -> (job: Job, headers: [(String, String)]) {
+        let query = try call.query("priority", "webhook", "series", "acquisition", "uids")
         if let url = query["webhook"] {
             do {
                 _ = try gate.webhooks.target(url)
@@ -19,12 +41,15 @@ extension Routes {
             }
         }
         let upload = try Upload(call.request)
-        let judged = try judge(upload, owner: call.caller.name)
+        let judged = try judge(upload, query, owner: call.caller.name)
+        defer { judged.dicom?.discard() }
         let headers = call.request.head.headers
         let key = try RequestKey(headers).map { key in
             RetryKey(key: "\(call.caller.name)/\(key.text)", digest: try upload.digest())
         }
-        let request = JobRequest(options: upload.options, memoryBytes: judged.cost.bytes)
+        let request = JobRequest(
+            options: upload.options, findings: judged.findings, memoryBytes: judged.cost.bytes,
+            dicom: judged.dicom?.report)
         let new = NewJob(
             options: try JSONEncoder.hepar.encode(request), hasReference: upload.reference != nil,
             uploadBytes: upload.bytes, retryKey: key, priority: try priority(query["priority"]),
@@ -44,9 +69,9 @@ extension Routes {
         } else {
             call.logger.info("request repeated", metadata: ["job": "\(job.id)"])
         }
-        var response = Response.json(202, try shown(job), headers: ["Location": "/v1/jobs/\(job.id)"])
-        if key != nil { response.headers.append(("Idempotent-Replayed", isNew ? "false" : "true")) }
-        return response
+        var location = [("Location", "/v1/jobs/\(job.id)")]
+        if key != nil { location.append(("Idempotent-Replayed", isNew ? "false" : "true")) }
+        return (job, location)
     }
 
     private func priority(_ text: String?) throws -> JobPriority {
@@ -56,44 +81,6 @@ extension Routes {
             throw Problem(400, "bad_query", "priority must be one of \(known).")
         }
         return priority
-    }
-
-    /// What is known of an upload before its job.
-    private struct Judged {
-        var files: [(from: URL, name: String)]
-        let cost: ScanCost
-        /// Nil where a reference came with the scan: then no earlier result will do, for it has other scores.
-        let contentKey: String?
-    }
-
-    /// Reads every byte once and refuses what could not become a mask.
-    private func judge(_ upload: Upload, owner: String) throws -> Judged {
-        guard spool.freeBytes() > config.freeSpaceMiB << 20 else { throw Problem.storageFull }
-        var content = ContentKey()
-        let scan = try inspectScan(at: upload.image, limits: config.volumeLimits) { content.add($0) }
-        let cost = segmenter.cost(
-            shape: scan.header.shape, spacing: scan.header.spacing, options: upload.options,
-            hasReference: upload.reference != nil)
-        guard cost.bytes <= budget.limit else {
-            throw Problem(
-                422, "needs_too_much_memory",
-                """
-                The scan of \(scan.header.storedShape) voxels needs about \(cost.bytes >> 20) MiB of memory; this server \
-                gives its jobs \(budget.limit >> 20) MiB. Send fewer slices, or have jobs.memory_limit_mib raised.
-                """)
-        }
-        var files = [(from: upload.image, name: try volumeName("image", for: upload.image))]
-        if let reference = upload.reference {
-            try naming("reference") {
-                let mask = try inspectMask(at: reference, limits: config.volumeLimits)
-                if let difference = mask.header.gridDifference(from: scan.header) {
-                    throw VolumeError.gridMismatch(difference: difference)
-                }
-            }
-            files.append((from: reference, name: try volumeName("reference", for: reference)))
-        }
-        let key = try content.text(scan.header, upload.options, segmenter: segmenter, owner: owner)
-        return Judged(files: files, cost: cost, contentKey: upload.reference == nil ? key : nil)
     }
 
     /// What may wait in the queue, of all and of this caller.
@@ -151,21 +138,5 @@ extension Routes {
             try? spool.remove(new.id)
             throw error
         }
-    }
-}
-
-/// What a request brought: a multipart form with `image`, perhaps `reference` and `options`, or the bare scan.
-struct Upload {
-    let image: URL
-    let reference: URL?
-    let options: Segmenter.Options
-    let bytes: Int
-
-    init(_ request: Request) throws(Problem) {
-        let form = try FormFiles(request, bare: "image", allowed: ["image", "reference"], texts: ["options"])
-        image = try form.required("image")
-        reference = form.files["reference"]?.url
-        bytes = form.bytes
-        options = if let field = form.texts["options"] { try Segmenter.Options(field: field) } else { .init() }
     }
 }
