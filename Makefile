@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-PACKAGES := libmicrohttpd-dev libopenblas-dev libnifti-dev libsqlite3-dev libpng-dev zlib1g-dev pkg-config curl jq
+PACKAGES := libmicrohttpd-dev libopenblas-dev libnifti-dev libdcmtk-dev \
+	libopenjp2-7-dev libzip-dev libsqlite3-dev libpng-dev zlib1g-dev pkg-config curl jq
 BUILD := -c release
 HEPAR := .build/release/hepar
 export HEPAR_SHARED ?= $(abspath ../shared)

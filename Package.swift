@@ -17,13 +17,20 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COpenJPEG", pkgConfig: "libopenjp2", providers: [.apt(["libopenjp2-7-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+        // DCMTK's own pkg-config file names every library it has, and so would load its network code.
+        .target(
+            name: "CDicom", dependencies: ["COpenJPEG"],
+            linkerSettings: ["dcmjpls", "dcmjpeg", "dcmdata", "oflog", "ofstd"].map { .linkedLibrary($0) }),
         .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .target(name: "CKernels"),
         .target(name: "Compute", dependencies: ["CKernels"]),
         .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "Imaging", dependencies: ["CNifti", "CZlib", "Compute"]),
+        .target(name: "Dicom", dependencies: ["CDicom", "CZip", "Compute", "Imaging"]),
         .target(name: "Metrics", dependencies: ["Imaging", "Compute"]),
         .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute", "Digests"]),
         .target(name: "Segmentation", dependencies: ["Compute", "Digests", "Imaging", "Inference"]),
@@ -69,7 +76,9 @@ let package = Package(
                 "Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", .product(name: "Yams", package: "Yams"),
             ]),
         .testTarget(
-            name: "heparTests", dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "hepar"]),
+            name: "heparTests",
+            dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "hepar"]),
     ],
-    cLanguageStandard: .gnu11
+    cLanguageStandard: .gnu11,
+    cxxLanguageStandard: .cxx17
 )
