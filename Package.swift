@@ -18,13 +18,20 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COpenJPEG", pkgConfig: "libopenjp2", providers: [.apt(["libopenjp2-7-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+        // DCMTK's own pkg-config file names every library it has, and so would load its network code.
+        .target(
+            name: "CDicom", dependencies: ["COpenJPEG"],
+            linkerSettings: ["dcmjpls", "dcmjpeg", "dcmdata", "oflog", "ofstd"].map { .linkedLibrary($0) }),
         .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .target(name: "CKernels"),
         .target(name: "Compute", dependencies: ["CKernels"]),
         .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "Imaging", dependencies: ["CNifti", "CZlib", "Compute"]),
+        .target(name: "Dicom", dependencies: ["CDicom", "CZip", "Compute", "Imaging"]),
         .target(name: "Metrics", dependencies: ["Imaging", "Compute"]),
         .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute", "Digests"]),
         .target(name: "Segmentation", dependencies: ["Compute", "Digests", "Imaging", "Inference"]),
@@ -49,8 +56,8 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "Access", "Compute", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Preview",
-                "Segmentation", "Telemetry", "Webhooks",
+                "Access", "Compute", "Dicom", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics",
+                "Preview", "Segmentation", "Telemetry", "Webhooks",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -89,5 +96,6 @@ let package = Package(
             name: "heparTests",
             dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "hepar"]),
     ],
-    cLanguageStandard: .gnu11
+    cLanguageStandard: .gnu11,
+    cxxLanguageStandard: .cxx17
 )

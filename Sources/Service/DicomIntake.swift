@@ -38,7 +38,8 @@ extension Routes {
         // Each import holds a thread that answers requests: the others stay free.
         guard let place = imports.take() else {
             throw Problem(
-                503, "imports_busy", "Other DICOM uploads are being read. Send it again.", headers: [("Retry-After", "5")])
+                503, "imports_busy", "Other DICOM uploads are being read. Send it again.",
+                headers: [("Retry-After", "5")])
         }
         defer { _ = consume place }
         let work = spool.incoming.appending(path: "dicom-\(UUID().uuidString)", directoryHint: .isDirectory)

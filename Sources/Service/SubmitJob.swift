@@ -21,7 +21,8 @@ extension Routes {
     func storeInstances(_ call: Call) throws -> Response {
         guard case .parts = call.request.body else {
             throw Problem(
-                415, "not_stow", "Send the instances as multipart/related; type=\"application/dicom\", as STOW-RS has it.")
+                415, "not_stow",
+                "Send the instances as multipart/related; type=\"application/dicom\", as STOW-RS has it.")
         }
         let (job, headers) = try accept(call)
         let dataset = #"{"00081190":{"vr":"UR","Value":["/v1/jobs/\#(job.id)"]}}"#
