@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PACKAGES := libcurl4-openssl-dev libdcmtk-dev libmicrohttpd-dev libnifti-dev libopenblas-dev libopenjp2-7-dev \
-	libpng-dev libsqlite3-dev libzip-dev zlib1g-dev pkg-config curl jq
+	libpng-dev libsqlite3-dev libzip-dev zlib1g-dev pkg-config curl jq python3-venv
 BUILD := -c release
 HEPAR := .build/release/hepar
 export HEPAR_SHARED ?= $(abspath ../shared)
@@ -17,7 +17,10 @@ MODEL := Models/default
 # The environment with Hepar's peers: HEPAR_PEERS_VENV names one that is there.
 PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 
-.PHONY: help deps build demo test model peers-venv bench-peers bench-training lint format clean
+# The environment with the clients that tests use: HEPAR_CLIENTS_VENV names one that is there.
+CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
+
+.PHONY: help deps build demo test clients-venv model peers-venv bench-peers bench-training lint format clean
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
@@ -46,11 +49,16 @@ build: deps
 demo: build
 	@HEPAR=$(HEPAR) deploy/demo/demo.sh "$(CT)" "$(REFERENCE)"
 
-test: deps
-	swift test $(BUILD) -Xswiftc -enable-testing --scratch-path .build_test
+test: deps clients-venv
+	HEPAR_CLIENTS_VENV=$(CLIENTS_VENV) swift test $(BUILD) -Xswiftc -enable-testing --scratch-path .build_test
 
 model: build
 	@HEPAR=$(HEPAR) deploy/model/recipe.sh "$(MODEL_DATA)" "$(MODEL_WORK)" "$(MODEL)"
+
+clients-venv: deps
+	@[ -n "$(HEPAR_CLIENTS_VENV)" ] || cmp -s Tests/Clients/requirements.txt $(CLIENTS_VENV)/complete || { \
+		python3 -m venv $(CLIENTS_VENV) && $(CLIENTS_VENV)/bin/pip install -q -r Tests/Clients/requirements.txt && \
+		cp Tests/Clients/requirements.txt $(CLIENTS_VENV)/complete; }
 
 peers-venv:
 	@[ -n "$(HEPAR_PEERS_VENV)" ] || [ -e $(PEERS_VENV)/complete ] || { python3 -m venv $(PEERS_VENV) && \

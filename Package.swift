@@ -66,7 +66,8 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Access", "Compute", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview", "SQLiteJobs",
+                "Access", "Compute", "Dicom", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview",
+                "SQLiteJobs",
                 "Segmentation", "Service", "Telemetry", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

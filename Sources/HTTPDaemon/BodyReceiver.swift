@@ -31,8 +31,8 @@ struct BodyReceiver {
         case .files(let folder, let limit):
             self.limit = limit
             let type = head.headers["content-type"] ?? ""
-            let kinds: [(String, FormData.Kind)] = [("multipart/form-data", .formData), ("multipart/related", .related)]
-            if let kind = kinds.first(where: { type.lowercased().hasPrefix($0.0) })?.1 {
+            let kinds = ["multipart/form-data": FormData.Kind.formData, "multipart/related": .related]
+            if let kind = kinds.first(where: { type.lowercased().hasPrefix($0.key) })?.value {
                 guard let parser = HeaderValue(type)?.parameters["boundary"].flatMap(MultipartParser.init) else {
                     throw .multipart(.noBoundary)
                 }

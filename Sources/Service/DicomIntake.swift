@@ -36,12 +36,12 @@ extension Routes {
             return nil
         }
         // Each import holds a thread that answers requests: the others stay free.
-        guard let place = imports.take() else {
+        guard imports.take() else {
             throw Problem(
                 503, "imports_busy", "Other DICOM uploads are being read. Send it again.",
                 headers: [("Retry-After", "5")])
         }
-        defer { _ = consume place }
+        defer { imports.free() }
         let work = spool.incoming.appending(path: "dicom-\(UUID().uuidString)", directoryHint: .isDirectory)
         try FileManager.default.createDirectory(at: work, withIntermediateDirectories: false)
         do {

@@ -2,26 +2,19 @@ import Synchronization
 
 /// A number of places that are taken and freed: how much may go on at once.
 final class Places: Sendable {
-    private let free: Mutex<Int>
+    private let left: Mutex<Int>
 
-    init(_ count: Int) { free = Mutex(count) }
+    init(_ count: Int) { left = Mutex(count) }
 
-    /// A place, to be freed when it is no longer needed; nil if none is left.
-    func take() -> Place? {
-        let isFree = free.withLock { free in
-            guard free > 0 else { return false }
-            free -= 1
+    /// Takes a place, which must be freed afterwards; false if none is left.
+    func take() -> Bool {
+        left.withLock { left in
+            guard left > 0 else { return false }
+            left -= 1
             return true
         }
-        return isFree ? Place(of: self) : nil
     }
 
-    /// One place that is taken.
-    struct Place: ~Copyable {
-        private let places: Places
-
-        fileprivate init(of places: Places) { self.places = places }
-
-        deinit { places.free.withLock { $0 += 1 } }
-    }
+    /// Gives a place back.
+    func free() { left.withLock { $0 += 1 } }
 }

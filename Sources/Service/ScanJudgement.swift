@@ -1,3 +1,4 @@
+import Dicom
 import Foundation
 import HTTPDaemon
 import Imaging

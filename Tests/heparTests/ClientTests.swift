@@ -1,0 +1,55 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Programs that others wrote, against the real process: Python's requests, a STOW-RS client, and schemathesis, which
+/// makes requests of openapi.yaml and holds the answers against it. `make test` installs them.
+@Suite(
+    .serialized,
+    .enabled(if: Clients.folder != nil, "HEPAR_CLIENTS_VENV names no environment; `make test` makes one")
+)
+struct ClientTests {
+    @Test func requestsGoesTheWholeWay() throws {
+        try withTemporaryFolder { folder in
+            let phantom = try SmallPhantom(in: folder)
+            let server = try ServerProcess(data: folder.appending(path: "data"))
+            try Clients.run("python", Clients.script("journey.py"), server.url, phantom.ct.path, phantom.reference.path)
+        }
+    }
+
+    @Test(
+        .enabled(if: SharedData.file("data/dicom") != nil, "no real DICOM series in HEPAR_SHARED"),
+        arguments: [("hcc015_portal.zip", 61), ("ts_jpeg2000.zip", 20)])
+    func aStowClientGoesTheWholeWay(series: String, slices: Int) throws {
+        try withTemporaryFolder { folder in
+            let server = try ServerProcess(data: folder.appending(path: "data"))
+            let file = try #require(SharedData.file("data/dicom/\(series)"))
+            try Clients.run("python", Clients.script("stow.py"), server.url, file.path, "\(slices)")
+            // Nothing of the patient is logged.
+            #expect(!server.logText.contains("1.2.") && !server.logText.contains("1.3."))
+        }
+    }
+
+    /// No answer that openapi.yaml does not tell of, none of 5xx.
+    @Test func schemathesisFindsNothing() throws {
+        try withTemporaryFolder { folder in
+            let server = try ServerProcess(data: folder.appending(path: "data"))
+            try Clients.run(
+                "st", "--config-file", Clients.script("schemathesis.toml"), "run", "openapi.yaml", "--url", server.url)
+        }
+    }
+}
+
+/// The Python environment of the clients.
+private enum Clients {
+    static let folder = ProcessInfo.processInfo.environment["HEPAR_CLIENTS_VENV"].map { URL(filePath: $0) }
+        .flatMap { FileManager.default.fileExists(atPath: $0.appending(path: "bin/st").path) ? $0 : nil }
+
+    static func script(_ name: String) -> String { SharedData.repository.appending(path: "Tests/Clients/\(name)").path }
+
+    static func run(_ program: String, _ arguments: String...) throws {
+        let program = try #require(folder).appending(path: "bin/\(program)")
+        let outcome = try HeparProcess.run(program, arguments)
+        #expect(outcome.status == 0, "\(outcome.output)\n\(outcome.error)")
+    }
+}
