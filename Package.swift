@@ -40,7 +40,8 @@ let package = Package(
         .target(
             name: "Service",
             dependencies: [
-                "Compute", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Preview", "Segmentation",
+                "Compute", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Preview",
+                "Segmentation",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
