@@ -99,7 +99,7 @@ struct ReportPage {
         let rows = report.lesions.map { lesion in
             [
                 "\(lesion.number)", number(lesion.volumeMl, 2), number(lesion.longestAxialDiameterMm, 1),
-                number(lesion.shortAxisMm, 1), "\(lesion.firstSlice) to \(lesion.lastSlice)", "\(lesion.diameterSlice)",
+                number(lesion.shortAxisMm, 1), "\(lesion.firstSlice)–\(lesion.lastSlice)", "\(lesion.diameterSlice)",
                 "\(number(lesion.largestProbability, 2)), \(number(lesion.meanProbability, 2))",
                 lesion.centroidRasMm.map { number($0, 0) }.joined(separator: ", "),
             ]
@@ -128,9 +128,9 @@ struct ReportPage {
         let found = scores.detection
         return """
             <section><h2>Scores against the reference</h2>\(table)
-            <p>Of \(found.referenceLesions) lesions of the reference, \(found.overZero.foundReferences) are touched and \
-            \(found.overHalf.foundReferences) matched by more than half; of \(found.predictionLesions) found here, \
-            \(found.overZero.truePredictions) touch one.</p></section>
+            <p>Lesions of the reference: \(found.referenceLesions); touched: \(found.overZero.foundReferences); matched by \
+            more than half: \(found.overHalf.foundReferences). Lesions found here: \(found.predictionLesions); touching \
+            one of the reference: \(found.overZero.truePredictions).</p></section>
             """
     }
 
@@ -154,7 +154,7 @@ struct ReportPage {
             ("Mask's file, SHA-256", report.provenance?.statement.maskSha256), ("Signature", signature),
             ("Public key", report.provenance?.publicKey),
         ])
-        return "<section><h2>How it was made</h2>\(facts)</section>"
+        return "<section class=\"made\"><h2>How it was made</h2>\(facts)</section>"
     }
 
     private var signature: String {
@@ -181,6 +181,7 @@ private func time(_ date: Date) -> String {
 private let reportStyle: Markup = """
 
     @page { size: A4; margin: 14mm; }
+    * { box-sizing: border-box; }
     body { font: 10pt/1.4 "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; color: #1a1a1a; background: #fff;
       max-width: 182mm; margin: 8mm auto; padding: 0 4mm; }
     h1 { font-size: 17pt; margin: 0; } h2 { font-size: 11.5pt; margin: 5mm 0 1.5mm; border-bottom: 0.3mm solid #bbb; }
@@ -197,11 +198,12 @@ private let reportStyle: Markup = """
     figcaption { font-size: 8.5pt; color: #444; text-align: center; }
     table { border-collapse: collapse; width: 100%; font-size: 9pt; font-variant-numeric: tabular-nums; }
     th, td { border-bottom: 0.2mm solid #ddd; padding: 0.8mm 1.5mm; text-align: right; vertical-align: top; }
-    thead th { border-bottom: 0.4mm solid #888; } tr { break-inside: avoid; }
+    thead th { border-bottom: 0.4mm solid #888; } tr, .made { break-inside: avoid; }
+    tbody td { white-space: nowrap; }
     th:first-child, td:first-child, .facts td { text-align: left; }
-    .facts th { font-weight: normal; color: #555; width: 42mm; } .facts td { overflow-wrap: anywhere; }
+    .facts th { font-weight: normal; color: #555; width: 42mm; } .facts td { overflow-wrap: anywhere; white-space: normal; }
     h2 { break-after: avoid; }
-    @media print { body { margin: 0; max-width: none; padding: 0; }
+    @media print { body { margin: 0; max-width: none; padding: 0 0.5mm; }
       .review, .plain, img { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 
     """

@@ -75,9 +75,10 @@ import Testing
             "For research. Not a medical device", "Job 0192f0c1, finished 2026-03-01 14:05:09 UTC", "needs review",
             "Warning: The scan has 9 slices. few_slices", "Note: 12 % are tissue. body_cut", "1534 ml", "21.5 ml",
             "1.4 %",
-            "Slice 37", "Slice 41", "21.46", "38.2", "33 to 41", "61, -13, 104", "outside the liver): 4.",
+            "Slice 37", "Slice 41", "21.46", "38.2", "33–41", "61, -13, 104", "outside the liver): 4.",
             "512 × 512 × 61 voxels", "0.781 × 0.781 × 2.500 mm", "2026-03-01 14:00:01 UTC", "12.3 s", "Hepar 0.1.0",
-            "default", Self.hash, "cd\(Self.hash)", "c2lnbmF0dXJl (NOT VALID", "a2V5", "1.0000", "Of 1 lesions",
+            "default", Self.hash, "cd\(Self.hash)", "c2lnbmF0dXJl (NOT VALID", "a2V5", "1.0000",
+            "Lesions of the reference: 1;",
         ] { #expect(text.contains(expected), "\(expected) in \(text)") }
         #expect(elements.count { $0 == "h2" } == 6)
         #expect(!elements.contains("script") && !elements.contains("link"))
