@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-PACKAGES := libmicrohttpd-dev libopenblas-dev libnifti-dev libsqlite3-dev libpng-dev zlib1g-dev pkg-config curl jq
+PACKAGES := libcurl4-openssl-dev libdcmtk-dev libmicrohttpd-dev libnifti-dev libopenblas-dev libopenjp2-7-dev \
+	libpng-dev libsqlite3-dev libzip-dev zlib1g-dev pkg-config curl jq
 BUILD := -c release
 HEPAR := .build/release/hepar
 export HEPAR_SHARED ?= $(abspath ../shared)

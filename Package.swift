@@ -15,15 +15,23 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COpenJPEG", pkgConfig: "libopenjp2", providers: [.apt(["libopenjp2-7-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+        // DCMTK's own pkg-config file names every library it has, and so would load its network code.
+        .target(
+            name: "CDicom", dependencies: ["COpenJPEG"],
+            linkerSettings: ["dcmjpls", "dcmjpeg", "dcmdata", "oflog", "ofstd"].map { .linkedLibrary($0) }),
         .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .target(name: "CKernels"),
         .target(name: "Compute", dependencies: ["CKernels"]),
         .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "Imaging", dependencies: ["CNifti", "CZlib", "Compute"]),
+        .target(name: "Dicom", dependencies: ["CDicom", "CZip", "Compute", "Imaging"]),
         .target(name: "Metrics", dependencies: ["Imaging", "Compute"]),
         .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute", "Digests"]),
         .target(name: "Segmentation", dependencies: ["Compute", "Digests", "Imaging", "Inference"]),
@@ -38,10 +46,18 @@ let package = Package(
         .target(name: "SQLiteJobs", dependencies: ["Jobs", .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "HTTPDaemon", dependencies: ["CMicrohttpd", .product(name: "Logging", package: "swift-log")]),
         .target(
+            name: "Access",
+            dependencies: [
+                .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
+        .target(name: "Webhooks", dependencies: ["CCurl", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")]),
+        .target(
             name: "Service",
             dependencies: [
-                "Compute", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics", "Preview",
-                "Segmentation",
+                "Access", "Compute", "Dicom", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics",
+                "Preview", "Segmentation", "Telemetry", "Webhooks",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -50,8 +66,8 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Compute", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview", "SQLiteJobs",
-                "Segmentation", "Service", "Training",
+                "Access", "Compute", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview", "SQLiteJobs",
+                "Segmentation", "Service", "Telemetry", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
@@ -64,6 +80,12 @@ let package = Package(
         .testTarget(name: "PreviewTests", dependencies: ["Compute", "Imaging", "Phantom", "Preview", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Compute", "Phantom", "TestSupport", "Training"]),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "SQLiteJobs", "TestSupport"]),
+        .testTarget(
+            name: "AccessTests",
+            dependencies: ["Access", "TestSupport", .product(name: "Logging", package: "swift-log")]),
+        .testTarget(name: "WebhooksTests", dependencies: ["TestSupport", "Webhooks"]),
+        .testTarget(
+            name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")]),
         .testTarget(name: "HTTPDaemonTests", dependencies: ["HTTPDaemon", "TestSupport"]),
         .testTarget(
             name: "ServiceTests",
@@ -71,7 +93,9 @@ let package = Package(
                 "Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", .product(name: "Yams", package: "Yams"),
             ]),
         .testTarget(
-            name: "heparTests", dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "hepar"]),
+            name: "heparTests",
+            dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "hepar"]),
     ],
-    cLanguageStandard: .gnu11
+    cLanguageStandard: .gnu11,
+    cxxLanguageStandard: .cxx17
 )

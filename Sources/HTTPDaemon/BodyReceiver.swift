@@ -31,11 +31,12 @@ struct BodyReceiver {
         case .files(let folder, let limit):
             self.limit = limit
             let type = head.headers["content-type"] ?? ""
-            if type.lowercased().hasPrefix("multipart/form-data") {
+            let kinds: [(String, FormData.Kind)] = [("multipart/form-data", .formData), ("multipart/related", .related)]
+            if let kind = kinds.first(where: { type.lowercased().hasPrefix($0.0) })?.1 {
                 guard let parser = HeaderValue(type)?.parameters["boundary"].flatMap(MultipartParser.init) else {
                     throw .multipart(.noBoundary)
                 }
-                sink = .form(parser, FormData(folder: folder, partLimit: partLimit, write: write))
+                sink = .form(parser, FormData(kind, folder: folder, partLimit: partLimit, write: write))
             } else {
                 sink = .file(folder: folder, write: write, file: nil)
             }

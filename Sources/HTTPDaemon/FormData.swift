@@ -1,8 +1,11 @@
 import Foundation
 
-/// Makes the parts of a multipart/form-data body (RFC 7578) from what the parser finds: files for files, memory for
-/// small fields.
+/// Makes the parts of a multipart body from what the parser finds: of multipart/form-data (RFC 7578) files for files and
+/// memory for small fields; of multipart/related (RFC 2387), whose parts have no names, files without a name.
 struct FormData {
+    /// What a part's head has to say.
+    enum Kind { case formData, related }
+
     /// Bytes of one field kept in memory, and of all of them; above that a field goes to a file.
     static let fieldMemory = 64 * 1024
     static let allFieldsMemory = 256 * 1024
@@ -11,6 +14,7 @@ struct FormData {
     /// Every file made, whatever became of it.
     private(set) var files: [URL] = []
 
+    private let kind: Kind
     private let folder: URL
     private let partLimit: Int
     private let write: UploadFile.Write
@@ -20,7 +24,8 @@ struct FormData {
     private var field: [UInt8] = []
     private var file: UploadFile?
 
-    init(folder: URL, partLimit: Int, write: @escaping UploadFile.Write) {
+    init(_ kind: Kind = .formData, folder: URL, partLimit: Int, write: @escaping UploadFile.Write) {
+        self.kind = kind
         self.folder = folder
         self.partLimit = partLimit
         self.write = write
@@ -41,17 +46,18 @@ struct FormData {
         guard parts.count < partLimit else { throw .tooManyParts(limit: partLimit) }
         guard Set(headers.map(\.name)).count == headers.count else { throw .multipart(.badHeader) }
         let value = { (name: String) in headers.first { $0.name == name }?.value }
-        guard let header = value("content-disposition"), let parsed = HeaderValue(header),
-            parsed.value == "form-data", let name = parsed.parameters["name"], !name.isEmpty
-        else { throw .multipart(.notFormData) }
         if let encoding = value("content-transfer-encoding"),
             !["binary", "8bit", "7bit"].contains(encoding.lowercased())
         {
             throw .multipart(.badEncoding)
         }
-        disposition = (name, parsed.parameters["filename"] ?? parsed.extendedFileName)
         contentType = value("content-type")
         field = []
+        guard kind == .formData else { return try openFile() }
+        guard let header = value("content-disposition"), let parsed = HeaderValue(header),
+            parsed.value == "form-data", let name = parsed.parameters["name"], !name.isEmpty
+        else { throw .multipart(.notFormData) }
+        disposition = (name, parsed.parameters["filename"] ?? parsed.extendedFileName)
         if disposition.fileName != nil { try openFile() }
     }
 

@@ -59,13 +59,13 @@ public enum BodyPlan: Sendable {
     case none
     /// Keeps the body in memory, whatever its type.
     case memory(limit: Int)
-    /// Writes the body to files in `folder`: one for a bare body, one for each file of a multipart/form-data body.
+    /// Writes the body to files in `folder`: one for a bare body, one for each file of a multipart body.
     case files(folder: URL, limit: Int)
 }
 
-/// One part of a multipart/form-data body.
+/// One part of a multipart body.
 public struct Part: Sendable {
-    /// The field's name.
+    /// The field's name; empty in multipart/related, whose parts have none.
     public let name: String
     /// The file's name as the client gave it, nil for a field without one. It may name a patient: never log it, and
     /// never use it as a path.
@@ -100,7 +100,7 @@ public enum Body: Sendable {
     case memory(Data)
     /// A bare body in a file. The daemon removes it when the request is answered; rename it to keep it.
     case file(URL, bytes: Int)
-    /// The parts of a multipart/form-data body, in their order; names may repeat.
+    /// The parts of a multipart/form-data or multipart/related body, in their order; names may repeat.
     case parts([Part])
 }
 

@@ -120,11 +120,7 @@ final class Crew: Sendable {
         let run = Run(claim: claim, context: context, renewAfter: .now + settings.lease / 3)
         state.withLock { $0.runs[claim.token] = run }
         let waited = claim.job.startedAt?.timeIntervalSince(claim.job.queuedAt) ?? 0
-        logger.info(
-            "job started",
-            metadata: [
-                "job": "\(claim.job.id)", "attempt": "\(claim.job.attempts)", "waited_ms": "\(Int(waited * 1_000))",
-            ])
+        logger(of: claim.job).info("job started", metadata: ["waited_ms": "\(Int(waited * 1_000))"])
         let outcome = outcome(of: claim, context)
         if let outcome { finish(claim, outcome) }
         // Only now: until the end is written the keeper holds the lease.
@@ -223,10 +219,17 @@ final class Crew: Sendable {
 
     // MARK: - Log
 
-    private func logEnd(_ job: Job) {
+    /// Names the job, its run, and the request that brought it, so that one id leads from a proxy's log to this one.
+    private func logger(of job: Job) -> Logger {
         var logger = logger
         logger[metadataKey: "job"] = "\(job.id)"
         logger[metadataKey: "attempt"] = "\(job.attempts)"
+        if let request = job.request { logger[metadataKey: "request"] = "\(request)" }
+        return logger
+    }
+
+    private func logEnd(_ job: Job) {
+        var logger = logger(of: job)
         if let failure = job.failure { logger[metadataKey: "code"] = "\(failure.code)" }
         if let start = job.startedAt, let end = job.finishedAt {
             logger[metadataKey: "run_ms"] = "\(Int(end.timeIntervalSince(start) * 1_000))"

@@ -44,6 +44,8 @@ public struct Job: Codable, Sendable, Equatable {
     /// What the result depends on: SHA-256 of voxels, geometry, model and options, in hexadecimal digits; nil where an
     /// earlier result is not to be looked for.
     public var contentKey: String?
+    /// The request that brought the job, as the service's log names it; nil where none did.
+    public var request: String?
     /// Summary written on success: JSON that only the caller of the store understands.
     public var result: Data?
     /// The job whose run made the result, where that was not this one. It may have been removed since.
@@ -66,6 +68,7 @@ public struct Job: Codable, Sendable, Equatable {
         owner = new.owner
         webhook = new.webhook
         contentKey = new.contentKey
+        request = new.request
     }
 }
 
@@ -93,12 +96,14 @@ public struct NewJob: Sendable, Equatable {
     public var webhook: String?
     /// What the result depends on; see ``Job/contentKey``.
     public var contentKey: String?
+    /// The request that brought the job; see ``Job/request``.
+    public var request: String?
 
     /// Describes a job; a fresh name and the present time unless others are given.
     public init(
         id: JobID = JobID(), options: Data, hasReference: Bool, uploadBytes: Int, createdAt: Date = Date(),
         retryKey: RetryKey? = nil, priority: JobPriority = .routine, cost: Double? = nil, owner: String? = nil,
-        webhook: String? = nil, contentKey: String? = nil
+        webhook: String? = nil, contentKey: String? = nil, request: String? = nil
     ) {
         self.id = id
         self.options = options
@@ -111,6 +116,7 @@ public struct NewJob: Sendable, Equatable {
         self.owner = owner
         self.webhook = webhook
         self.contentKey = contentKey
+        self.request = request
     }
 }
 

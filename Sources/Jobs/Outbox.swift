@@ -10,6 +10,7 @@ public struct Outbox: Sendable {
     private let settle: @Sendable (WebhookDelivery, WebhookDelivery?) throws(JobStoreError) -> Bool
     private let dead: @Sendable (Int, Int) throws(JobStoreError) -> [WebhookDelivery]
     private let revive: @Sendable (Int, Date) throws(JobStoreError) -> Bool
+    private let count: @Sendable () throws(JobStoreError) -> (pending: Int, dead: Int)
 
     /// An outbox over what a store can do.
     ///
@@ -19,17 +20,23 @@ public struct Outbox: Sendable {
     ///     of the first is no longer that of the present attempt.
     ///   - dead: ``deadLetters(after:limit:)``.
     ///   - revive: ``retry(_:at:)``.
+    ///   - count: ``counts()``.
     public init(
         take: @escaping @Sendable (Date, Duration) throws(JobStoreError) -> WebhookDelivery?,
         settle: @escaping @Sendable (WebhookDelivery, WebhookDelivery?) throws(JobStoreError) -> Bool,
         dead: @escaping @Sendable (Int, Int) throws(JobStoreError) -> [WebhookDelivery],
-        revive: @escaping @Sendable (Int, Date) throws(JobStoreError) -> Bool
+        revive: @escaping @Sendable (Int, Date) throws(JobStoreError) -> Bool,
+        count: @escaping @Sendable () throws(JobStoreError) -> (pending: Int, dead: Int)
     ) {
         self.take = take
         self.settle = settle
         self.dead = dead
         self.revive = revive
+        self.count = count
     }
+
+    /// How many deliveries are still to be made, and how many were given up.
+    public func counts() throws(JobStoreError) -> (pending: Int, dead: Int) { try count() }
 
     /// Takes the delivery that has been due longest; nil if none is. Costs no write if none is due.
     ///

@@ -48,7 +48,17 @@ enum DeliveryTable {
 extension SQLiteJobStore {
     /// The webhooks of this store's jobs.
     public var outbox: Outbox {
-        Outbox(take: takeDelivery, settle: settleDelivery, dead: deadLetters, revive: reviveDelivery)
+        Outbox(
+            take: takeDelivery, settle: settleDelivery, dead: deadLetters, revive: reviveDelivery,
+            count: countDeliveries)
+    }
+
+    private func countDeliveries() throws(JobStoreError) -> (pending: Int, dead: Int) {
+        try read { db in
+            let row = try Row.fetchOne(
+                db, sql: "SELECT count(*) - total(is_dead) AS pending, total(is_dead) AS dead FROM delivery")
+            return (pending: Int(row?["pending"] as Double? ?? 0), dead: Int(row?["dead"] as Double? ?? 0))
+        }
     }
 
     private func takeDelivery(at now: Date, lease: Duration) throws(JobStoreError) -> WebhookDelivery? {

@@ -66,6 +66,7 @@ struct JobRow {
             ("cost", job.cost),
             ("owner", job.owner),
             ("webhook", job.webhook),
+            ("request", job.request),
             ("content_key", job.contentKey),
             ("copied_from", job.copiedFrom?.description),
             ("lease_token", lease?.token.uuidString),
@@ -84,7 +85,7 @@ struct JobRow {
             NewJob(
                 id: id, options: row["options"], hasReference: row["has_reference"], uploadBytes: row["upload_bytes"],
                 createdAt: Date(milliseconds: row["created_ms"]), priority: priority, cost: row["cost"],
-                owner: row["owner"], webhook: row["webhook"], contentKey: row["content_key"]))
+                owner: row["owner"], webhook: row["webhook"], contentKey: row["content_key"], request: row["request"]))
         job.state = state
         job.attempts = row["attempts"]
         job.queuedAt = Date(milliseconds: row["queued_ms"])

@@ -123,5 +123,8 @@ let jobSchema: DatabaseMigrator = {
                     BEGIN SELECT raise(ABORT, 'audit entries are never removed'); END;
                 """)
     }
+    migrator.registerMigration("7: requests") { db in
+        try db.execute(sql: "ALTER TABLE job ADD COLUMN request TEXT")
+    }
     return migrator
 }()

@@ -185,7 +185,7 @@ private func restoreFullSync(_ db: Database) {
 }
 
 /// Runs `body` and turns what the database library throws into our error, which says nothing of the statement's values.
-private func translatingErrors<Value>(_ body: () throws -> Value) throws(JobStoreError) -> Value {
+func translatingErrors<Value>(_ body: () throws -> Value) throws(JobStoreError) -> Value {
     do {
         return try body()
     } catch let error as JobStoreError {

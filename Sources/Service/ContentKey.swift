@@ -16,7 +16,7 @@ struct ContentKey {
     /// The hash of all.
     ///
     /// - Parameter owner: whose the job is. Nobody gets another's result, so that nobody learns whose scan was here.
-    func text(_ header: NIfTIHeader, _ options: Segmenter.Options, segmenter: Segmenter, owner: String?) throws
+    func text(_ header: NIfTIHeader, _ options: Segmenter.Options, segmenter: Segmenter, owner: String) throws
         -> String
     {
         var hash = ContentHash()
@@ -24,7 +24,7 @@ struct ContentKey {
         let facts = [
             voxels.hexadecimal(), Hepar.version, segmenter.liverModel.sha256 ?? "", segmenter.lesionModel.sha256 ?? "",
             segmenter.algorithm.rawValue, String(decoding: try JSONEncoder.hepar.encode(options), as: UTF8.self),
-            owner.map { "owner \($0)" } ?? "",
+            owner,
         ]
         hash.add(Data(facts.joined(separator: "\n").utf8))
         return hash.hexadecimal()

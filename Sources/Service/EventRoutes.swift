@@ -1,3 +1,4 @@
+import Access
 import Foundation
 import HTTPDaemon
 import Jobs
@@ -15,11 +16,14 @@ extension Routes {
     /// comes back at once with `Last-Event-ID`, as the standard has it, and so loses nothing and holds no thread.
     func events(_ call: Call) throws -> Answer {
         let query = try call.query("after", "limit", "wait")
+        // Events do not say whose the job is.
+        guard call.caller.reach(.listJobs) == .all else { throw AccessRefusal.forbidden(.listJobs) }
         let isStream = call.request.head.headers["Accept"]?.contains("text/event-stream") == true
-        let last = isStream ? call.request.head.headers["Last-Event-ID"] : nil
-        let after = try number(last ?? query["after"], "after", in: 0...Int.max) ?? 0
-        let limit = try number(query["limit"], "limit", in: 1...Self.eventLimit) ?? 100
-        let wait = try number(query["wait"], "wait", in: 0...Self.longestWait) ?? (isStream ? Self.streamWait : 0)
+        let last = try Self.number(call.request.head.headers["Last-Event-ID"], "Last-Event-ID", in: 0...Int.max)
+        let first = try Self.number(query["after"], "after", in: 0...Int.max) ?? 0
+        let after = isStream ? last ?? first : first
+        let limit = try Self.number(query["limit"], "limit", in: 1...Self.eventLimit) ?? 100
+        let wait = try Self.number(query["wait"], "wait", in: 0...Self.longestWait) ?? (isStream ? Self.streamWait : 0)
 
         @Sendable func answer() throws -> Response? {
             let events = try store.events(after: after, limit: limit)
@@ -40,15 +44,6 @@ extension Routes {
             // What happened between the first look and the wait has told nobody.
             if (try? store.lastEvent()) ?? 0 > after { send() }
         }
-    }
-
-    private func number(_ text: String?, _ name: String, in range: ClosedRange<Int>) throws -> Int? {
-        guard let text else { return nil }
-        guard let number = Int(text), range.contains(number) else {
-            let most = range.upperBound == .max ? "on" : "to \(range.upperBound)"
-            throw Problem(400, "bad_query", "\(name) must be a whole number from \(range.lowerBound) \(most).")
-        }
-        return number
     }
 
     private static func response(_ events: [JobEvent], after: Int, isStream: Bool) -> Response {

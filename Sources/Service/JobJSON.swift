@@ -1,3 +1,4 @@
+import Dicom
 import Foundation
 import HTTPDaemon
 import Imaging
@@ -10,6 +11,7 @@ struct JobJSON: Codable, Sendable {
         let `self`: String
         @Nullable var mask: String?
         @Nullable var report: String?
+        @Nullable var preview: String?
     }
 
     struct Failure: Codable, Sendable {
@@ -40,6 +42,7 @@ struct JobJSON: Codable, Sendable {
     @Nullable var model: Report.Model?
     @Nullable var maskSha256: String?
     @Nullable var verification: Verification?
+    @Nullable var dicom: DicomReport?
     let links: Links
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -59,7 +62,7 @@ struct JobJSON: Codable, Sendable {
         case timingsMs = "timings_ms"
         case model
         case maskSha256 = "mask_sha256"
-        case verification, links
+        case verification, dicom, links
     }
 
     /// - Parameter timeLeft: the estimate; nil where there is none, and in lists.
@@ -81,7 +84,8 @@ struct JobJSON: Codable, Sendable {
         findings = (request?.findings ?? []) + (result?.findings ?? [])
         needsReview = findings.needReview
         links = Links(
-            self: path, mask: succeeded ? "\(path)/mask" : nil, report: succeeded ? "\(path)/report" : nil)
+            self: path, mask: succeeded ? "\(path)/mask" : nil, report: succeeded ? "\(path)/report" : nil,
+            preview: succeeded ? "\(path)/preview.png" : nil)
         estimatedSecondsLeft = timeLeft.map { (($0 / .seconds(1)) * 10).rounded() / 10 }
         memoryMib = request?.memoryBytes.map { $0 >> 20 }
         copiedFrom = job.copiedFrom.map { "\($0)" }
@@ -93,6 +97,7 @@ struct JobJSON: Codable, Sendable {
         model = result?.model
         maskSha256 = result?.maskSha256
         verification = result?.verification
+        dicom = request?.dicom
     }
 }
 

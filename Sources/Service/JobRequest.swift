@@ -1,3 +1,4 @@
+import Dicom
 import Foundation
 import Imaging
 import Jobs
@@ -13,11 +14,14 @@ struct JobRequest: Codable, Sendable {
     var verifies: Verification.Earlier?
     /// What the job takes at its peak; nil in rows of versions that did not know.
     var memoryBytes: Int?
+    /// Which volume of the DICOM files that were sent this is; nil for NIfTI.
+    var dicom: DicomReport?
 
     init(
         options: Segmenter.Options = .init(), findings: [Finding] = [], memoryBytes: Int? = nil,
-        verifies: Verification.Earlier? = nil
+        dicom: DicomReport? = nil, verifies: Verification.Earlier? = nil
     ) {
+        self.dicom = dicom
         self.memoryBytes = memoryBytes
         self.options = options
         self.findings = findings

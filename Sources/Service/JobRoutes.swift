@@ -13,6 +13,7 @@ extension Routes {
         guard let job = try store.job(id) else {
             throw Problem(404, "unknown_job", "There is no job with this id.")
         }
+        if let action = call.action { try call.caller.check(action, jobOf: job.owner) }
         return job
     }
 
@@ -61,6 +62,7 @@ extension Routes {
     func list(_ call: Call) throws -> Response {
         var filter = JobFilter()
         filter.limit = 50
+        if call.caller.reach(.listJobs) == .own { filter.owner = call.caller.name }
         for (key, value) in try call.query("limit", "state", "before").sorted(by: { $0.key < $1.key }) {
             switch key {
             case "limit":
@@ -86,6 +88,7 @@ extension Routes {
 
     /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.
     func delete(_ call: Call) throws -> Response {
+        _ = try call.query()
         var job = try job(call)
         if job.state == .queued || job.state == .running {
             job = try store.cancel(job.id, at: Date()) ?? job

@@ -66,6 +66,7 @@ public struct Provenance: Codable, Equatable, Sendable {
         return publicKey.isValidSignature(signature, for: bytes)
     }
 
+    /// Whether statement, key and signature are the same.
     public static func == (one: Provenance, other: Provenance) -> Bool {
         one.statement == other.statement && one.publicKey == other.publicKey && one.signature == other.signature
     }

@@ -30,7 +30,7 @@ extension Routes {
         guard JobFiles.uploaded("image", in: spool.folder(of: job.id)) != nil else {
             throw Problem(409, "upload_lost", "The scan is no longer on the server's disk. Send it again.")
         }
-        guard let queued = try store.retry(job.id, limits: limits, at: Date()) else {
+        guard let queued = try store.retry(job.id, limits: limits(for: call.caller), at: Date()) else {
             throw Problem(404, "unknown_job", "There is no job with this id.")
         }
         workers.wake()

@@ -16,6 +16,12 @@ public struct Report: Codable, Sendable {
             case shape
             case spacingMm = "spacing_mm"
         }
+
+        init(_ header: NIfTIHeader) {
+            let (size, distances) = (header.storedShape, header.storedAffine.spacing)
+            shape = [size.x, size.y, size.z]
+            spacingMm = [distances.x, distances.y, distances.z]
+        }
     }
 
     /// Which model answered.
@@ -76,9 +82,7 @@ public struct Report: Codable, Sendable {
     ) {
         heparVersion = Hepar.version
         model = Model(name: segmenter.modelName, liver: segmenter.liverModel, lesion: segmenter.lesionModel)
-        let shape = header.storedShape
-        let spacing = header.storedAffine.spacing
-        input = Input(shape: [shape.x, shape.y, shape.z], spacingMm: [spacing.x, spacing.y, spacing.z])
+        input = Input(header)
         self.options = options
         liverVolumeMl = segmentation.liverMl
         lesionVolumeMl = segmentation.lesionMl

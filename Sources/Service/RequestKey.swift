@@ -32,8 +32,7 @@ extension Upload {
         var hash = ContentHash()
         // Each part is led by its name and its length, so that no two requests look alike.
         func add(_ name: String, bytes: Int) { hash.add(Data("\(name) \(bytes)\n".utf8)) }
-        for (name, file) in [("image", image), ("reference", reference)] {
-            guard let file else { continue }
+        for (name, file) in images.map({ ("image", $0) }) + (reference.map { [("reference", $0)] } ?? []) {
             let handle = try FileHandle(forReadingFrom: file)
             defer { try? handle.close() }
             add(name, bytes: Int(try handle.seekToEnd()))

@@ -2,6 +2,7 @@ import Foundation
 import HTTPDaemon
 import Imaging
 import Jobs
+import Preview
 
 /// Names of a job's files in its spool folder.
 enum JobFiles {
@@ -88,6 +89,30 @@ extension Routes {
                 "This job kept no probabilities. Send the scan with the option \"probabilities\": true.")
         }
         return volume(file, "hepar-\(job.id)-probabilities", tag: (result?.maskSha256).map { "\($0)-probabilities" })
+    }
+
+    /// One axial slice with the outlines of liver and lesions; the one with the most lesion unless `slice` names another.
+    func preview(_ call: Call) throws -> Response {
+        let number = try Self.number(try call.query("slice")["slice"], "slice", in: 0...Int(Int16.max))
+        let (job, folder, result) = try succeeded(call)
+        do {
+            let slice = try outlinedSlices(
+                number.map(SliceChoice.number) ?? .key, of: try image(of: job, in: folder),
+                mask: folder.appending(path: JobFiles.mask), limits: config.volumeLimits, team: team)[0]
+            var response = Response.data(200, try slice.picture.png(), type: "image/png")
+            if let hash = result?.maskSha256 { response.headers.append(("ETag", "\"\(hash)-\(slice.number)\"")) }
+            return response
+        } catch let error as NoSuchSlice {
+            throw Problem(404, "no_such_slice", "\(error)")
+        }
+    }
+
+    /// The scan of a job.
+    private func image(of job: Job, in folder: URL) throws -> URL {
+        guard let image = JobFiles.uploaded("image", in: folder) else {
+            throw Problem(409, "upload_lost", "The scan is no longer on the server's disk. Send it again.")
+        }
+        return image
     }
 
     private func volume(_ file: URL, _ name: String, tag: String?) -> Response {

@@ -1,10 +1,13 @@
+import Access
 import Compute
+import Dicom
 import Foundation
 import HTTPDaemon
 import Imaging
 import Jobs
 import Logging
 import Segmentation
+import Telemetry
 
 /// The HTTP interface: openapi.yaml in code. Finds the handler of a request and what body it may have.
 struct Routes: Sendable {
@@ -16,6 +19,12 @@ struct Routes: Sendable {
     let segmenter: Segmenter
     let budget: MemoryBudget
     let key: SigningKey
+    let gate: Gate
+    let outbox: Outbox
+    let audit: AuditLog
+    let metrics: ServiceMetrics
+    let importer: DicomImporter
+    let imports: Places
     let team: ThreadTeam
     let logger: Logger
 
@@ -23,8 +32,12 @@ struct Routes: Sendable {
     struct Route: Sendable {
         /// As openapi.yaml writes it.
         let method: String, path: String
+        /// What a caller must be allowed to do; nil for what everyone may ask.
+        let action: Action?
         /// Whether the body is written to files in the spool; others have none.
         var takesFiles = false
+        /// What the audit table calls it; nil for what is not kept there.
+        var audited: String?
         let handle: @Sendable (Routes, Call) throws -> Answer
     }
 
@@ -33,6 +46,8 @@ struct Routes: Sendable {
         let request: Request
         /// What stands for `{id}` in the path.
         let id: String
+        /// Who asks, and for what.
+        let caller: Caller, action: Action?
         let logger: Logger
 
         /// The query's parameters, none but `names`.
@@ -46,25 +61,65 @@ struct Routes: Sendable {
 
     /// Every address; a test holds them against openapi.yaml.
     static let table: [Route] = [
-        Route(method: "GET", path: "/v1/jobs") { .now(try $0.list($1)) },
-        Route(method: "POST", path: "/v1/jobs", takesFiles: true) { .now(try $0.submit($1)) },
-        Route(method: "GET", path: "/v1/jobs/{id}") { try $0.state($1) },
-        Route(method: "DELETE", path: "/v1/jobs/{id}") { .now(try $0.delete($1)) },
-        Route(method: "POST", path: "/v1/jobs/{id}/cancel") { .now(try $0.cancel($1)) },
-        Route(method: "POST", path: "/v1/jobs/{id}/retry") { .now(try $0.retry($1)) },
-        Route(method: "GET", path: "/v1/jobs/{id}/mask") { .now(try $0.mask($1)) },
-        Route(method: "GET", path: "/v1/jobs/{id}/probabilities") { .now(try $0.probabilities($1)) },
-        Route(method: "GET", path: "/v1/jobs/{id}/report") { .now(try $0.report($1)) },
-        Route(method: "PUT", path: "/v1/jobs/{id}/reference", takesFiles: true) { .now(try $0.putReference($1)) },
-        Route(method: "POST", path: "/v1/jobs/{id}/verify") { .now(try $0.verify($1)) },
-        Route(method: "GET", path: "/v1/events") { try $0.events($1) },
-        Route(method: "GET", path: "/v1/queue") { .now(try $0.queue($1)) },
-        Route(method: "POST", path: "/v1/queue/pause") { .now(try $0.pause($1)) },
-        Route(method: "POST", path: "/v1/queue/resume") { .now(try $0.resume($1)) },
-        Route(method: "POST", path: "/v1/evaluations", takesFiles: true) { .now(try $0.evaluate($1)) },
-        Route(method: "GET", path: "/v1/signing-key") { routes, _ in .now(.json(200, SigningKeyJSON(routes.key))) },
-        Route(method: "GET", path: "/healthz") { _, _ in .now(.json(200, ["status": "ok"])) },
-        Route(method: "GET", path: "/readyz") { routes, _ in .now(routes.readiness()) },
+        Route(method: "GET", path: "/v1/jobs", action: .listJobs) { .now(try $0.list($1)) },
+        Route(method: "POST", path: "/v1/jobs", action: .submit, takesFiles: true, audited: "job.submit") {
+            .now(try $0.submit($1))
+        },
+        Route(method: "POST", path: "/v1/scans", action: .submit, takesFiles: true) { .now(try $0.judgeScan($1)) },
+        Route(
+            method: "POST", path: "/v1/dicomweb/studies", action: .submit, takesFiles: true, audited: "job.submit"
+        ) { .now(try $0.storeInstances($1)) },
+        Route(method: "GET", path: "/v1/jobs/{id}", action: .readJob) { try $0.state($1) },
+        Route(method: "DELETE", path: "/v1/jobs/{id}", action: .deleteJob, audited: "job.delete") {
+            .now(try $0.delete($1))
+        },
+        Route(method: "POST", path: "/v1/jobs/{id}/cancel", action: .changeJob, audited: "job.cancel") {
+            .now(try $0.cancel($1))
+        },
+        Route(method: "POST", path: "/v1/jobs/{id}/retry", action: .changeJob, audited: "job.retry") {
+            .now(try $0.retry($1))
+        },
+        Route(method: "GET", path: "/v1/jobs/{id}/mask", action: .readResult, audited: "result.read") {
+            .now(try $0.mask($1))
+        },
+        Route(method: "GET", path: "/v1/jobs/{id}/probabilities", action: .readResult, audited: "result.read") {
+            .now(try $0.probabilities($1))
+        },
+        Route(method: "GET", path: "/v1/jobs/{id}/report", action: .readResult, audited: "result.read") {
+            .now(try $0.report($1))
+        },
+        Route(method: "GET", path: "/v1/jobs/{id}/preview.png", action: .readResult, audited: "result.read") {
+            .now(try $0.preview($1))
+        },
+        Route(
+            method: "PUT", path: "/v1/jobs/{id}/reference", action: .changeJob, takesFiles: true, audited: "job.score"
+        ) { .now(try $0.putReference($1)) },
+        Route(method: "POST", path: "/v1/jobs/{id}/verify", action: .changeJob, audited: "job.verify") {
+            .now(try $0.verify($1))
+        },
+        Route(method: "GET", path: "/v1/events", action: .listJobs) { try $0.events($1) },
+        Route(method: "GET", path: "/v1/queue", action: .listJobs) { .now(try $0.queue($1)) },
+        Route(method: "POST", path: "/v1/queue/pause", action: .controlQueue, audited: "queue.pause") {
+            .now(try $0.pause($1))
+        },
+        Route(method: "POST", path: "/v1/queue/resume", action: .controlQueue, audited: "queue.resume") {
+            .now(try $0.resume($1))
+        },
+        Route(method: "POST", path: "/v1/evaluations", action: .submit, takesFiles: true) { .now(try $0.evaluate($1)) },
+        Route(method: "GET", path: "/v1/signing-key", action: .readJob) { routes, call in
+            _ = try call.query()
+            return .now(.json(200, SigningKeyJSON(routes.key)))
+        },
+        Route(method: "GET", path: "/v1/audit", action: .readAudit, audited: "audit.read") {
+            .now(try $0.auditTable($1))
+        },
+        Route(method: "GET", path: "/v1/webhooks/dead", action: .controlQueue) { .now(try $0.deadWebhooks($1)) },
+        Route(method: "POST", path: "/v1/webhooks/dead/{id}/retry", action: .controlQueue, audited: "webhook.retry") {
+            .now(try $0.retryWebhook($1))
+        },
+        Route(method: "GET", path: "/metrics", action: .readMetrics) { .now(try $0.metricsPage($1)) },
+        Route(method: "GET", path: "/healthz", action: nil) { _, _ in .now(.json(200, ["status": "ok"])) },
+        Route(method: "GET", path: "/readyz", action: nil) { routes, _ in .now(routes.readiness()) },
     ]
 
     /// The routes of a path, one for each method, and what stands for `{id}` in it.
@@ -82,58 +137,126 @@ struct Routes: Sendable {
         return (routes, id)
     }
 
-    /// Asked before any byte of a body is read.
+    /// Asked before any byte of a body is read: who may not send it is told so at once.
     func plan(_ head: RequestHead) -> BodyPlan {
-        let route = Self.routes(at: head.path).routes.first { $0.method == head.method }
-        guard route?.takesFiles == true else { return .none }
-        return .files(folder: spool.incoming, limit: config.uploadLimitMiB << 20)
+        let found = Self.routes(at: head.path).routes
+        guard let route = found.first(where: { $0.method == head.method }) else {
+            return .refuse(Self.noRoute(found).response)
+        }
+        guard let action = route.action else { return .none }
+        var caller = Caller.unknown
+        do throws(AccessRefusal) {
+            caller = try gate.caller(head)
+            try caller.check(action)
+        } catch {
+            metrics.authenticationFailures.add(1, error.code)
+            metrics.httpRequests.add(1, route.path, route.method, "\(error.status)")
+            // Strangers' requests are counted and limited; they would fill the table.
+            if let action = route.audited, caller != .unknown {
+                record(action, by: caller, job: nil, outcome: "\(error.status)", request: head, logger: logger)
+            }
+            return .refuse(error.problem.response)
+        }
+        return route.takesFiles ? .files(folder: spool.incoming, limit: config.uploadLimitMiB << 20) : .none
     }
 
     func answer(_ request: Request) -> Answer {
         var logger = logger
         logger[metadataKey: "request"] = "\(request.head.id)"
+        logger[metadataKey: "client"] = "\(gate.client(request.head))"
+        let (routes, id) = Self.routes(at: request.head.path)
+        guard let route = routes.first(where: { $0.method == request.head.method }) else {
+            return .now(Self.noRoute(routes).response)
+        }
+        return answer(request, route, id: id, logger: logger)
+    }
+
+    /// What is said of an address, with these routes, that does not answer a method.
+    private static func noRoute(_ routes: [Route]) -> Problem {
+        let methods = routes.map(\.method)
+        guard !methods.isEmpty else {
+            return Problem(404, "not_found", "There is nothing at this address. openapi.yaml lists what there is.")
+        }
+        let allowed = (methods.contains("GET") ? methods + ["HEAD"] : methods).sorted().joined(separator: ", ")
+        return Problem(405, "method_not_allowed", "This address answers \(allowed).", headers: [("Allow", allowed)])
+    }
+
+    private func answer(_ request: Request, _ route: Route, id: String, logger: Logger) -> Answer {
+        let start = ContinuousClock.now
+        let name = route.path
+        @Sendable func counted(_ response: Response) -> Response {
+            metrics.httpRequests.add(1, name, route.method, "\(response.status)")
+            metrics.httpTime.observe((ContinuousClock.now - start) / .seconds(1), name, route.method)
+            return response
+        }
+        let caller: Caller
         do {
-            let (routes, id) = Self.routes(at: request.head.path)
-            guard !routes.isEmpty else {
-                throw Problem(404, "not_found", "There is nothing at this address. openapi.yaml lists what there is.")
-            }
-            guard let route = routes.first(where: { $0.method == request.head.method }) else {
-                let methods = routes.map(\.method)
-                let allowed = (methods.contains("GET") ? methods + ["HEAD"] : methods).sorted().joined(separator: ", ")
-                throw Problem(
-                    405, "method_not_allowed", "This address answers \(allowed).", headers: [("Allow", allowed)])
-            }
-            return try route.handle(self, Call(request: request, id: id, logger: logger))
+            caller = route.action == nil ? .anonymous : try gate.caller(request.head)
         } catch {
-            return .now(Self.response(to: error, logger))
+            return .now(counted(error.problem.response))
+        }
+        let call = Call(request: request, id: id, caller: caller, action: route.action, logger: logger)
+        do {
+            switch try route.handle(self, call) {
+            case .now(let response):
+                if let action = route.audited {
+                    let made = response.headers.first { $0.0 == "Location" }?.1.split(separator: "/").last
+                    record(
+                        action, by: caller, job: JobID(made.map(String.init) ?? id),
+                        outcome: response.status < 400 ? "ok" : "\(response.status)", request: request.head,
+                        logger: logger)
+                }
+                return .now(counted(response))
+            case .later(let begin):
+                return .later { reply in begin(Reply { reply.send(counted($0)) }) }
+            }
+        } catch {
+            let problem = Self.problem(for: error, logger)
+            if route.takesFiles { metrics.uploads.add(1, problem.code) }
+            if let action = route.audited {
+                record(
+                    action, by: caller, job: JobID(id), outcome: "\(problem.status)", request: request.head,
+                    logger: logger)
+            }
+            return .now(counted(problem.response))
         }
     }
 
     /// What a client is told of an error.
-    static func response(to error: any Error, _ logger: Logger) -> Response {
+    static func problem(for error: any Error, _ logger: Logger) -> Problem {
         switch error {
         case let problem as Problem:
-            return problem.response
+            return problem
+        case let refusal as AccessRefusal:
+            return refusal.problem
+        case let error as DicomError:
+            if !error.isUsersFault { logger.error("DICOM import failed", metadata: ["code": "\(error.code)"]) }
+            return error.problem
         case let error as VolumeError where error.isUsersFault:
-            return Problem(422, error.code, "\(error)").response
+            return Problem(422, error.code, "\(error)")
         case let error as VolumeError:
-            return Problem(507, "storage_failed", "\(error)").response
+            return Problem(507, "storage_failed", "\(error)")
         case JobStoreError.removed:
-            return Problem(410, "deleted", "The job was deleted, with its files.").response
+            return Problem(410, "deleted", "The job was deleted, with its files.")
         case JobStoreError.queueFull(let limit):
             let text = "The queue is full: \(limit) jobs wait. Try again in a minute."
-            return Problem(503, "queue_full", text, headers: [("Retry-After", "60")]).response
+            return Problem(503, "queue_full", text, headers: [("Retry-After", "60")])
+        case JobStoreError.ownerQueueFull, JobStoreError.ownerBytesFull:
+            return Problem(429, "quota_used", "\(error)", headers: [("Retry-After", "60")])
         case JobStoreError.keyReused:
-            return Problem(409, "key_reused", "\(error)").response
+            return Problem(409, "key_reused", "\(error)")
         case JobStoreError.notRetryable:
-            return Problem(409, "not_retryable", "\(error)").response
+            return Problem(409, "not_retryable", "\(error)")
         case JobStoreError.diskFull, SpoolError.diskFull:
-            return Problem.storageFull.response
+            return Problem.storageFull
         default:
             logger.error("request failed", metadata: ["error": "\(type(of: error))"])
-            return Problem(500, "internal", "The service could not answer. Its log has the details.").response
+            return Problem(500, "internal", "The service could not answer. Its log has the details.")
         }
     }
+
+    /// The problem document for an error.
+    static func response(to error: any Error, _ logger: Logger) -> Response { problem(for: error, logger).response }
 
     /// 200 when a job would be taken and worked on; 503 with what is not ready.
     private func readiness() -> Response {

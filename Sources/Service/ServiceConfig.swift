@@ -1,8 +1,10 @@
+public import Access
 import Configuration
 import Foundation
 import Imaging
 import Inference
 import SystemPackage
+public import Telemetry
 import Yams
 
 /// Start-up settings, read once and passed down as values. config/hepar.yaml describes each key.
@@ -19,6 +21,18 @@ public struct ServiceConfig: Equatable, Sendable {
     public var idleTimeoutSeconds = 60
     /// Threads that answer requests.
     public var handlerThreads = 4
+    /// The file of tokens, as `hepar token` writes it; empty for a server without tokens.
+    public var tokensFile = ""
+    /// Addresses of proxies whose word about the client is taken, as 10.0.0.0/8, separated by commas.
+    public var trustedProxies = ""
+    /// The header field in which those proxies tell the client's address.
+    public var proxyField = ForwardingField.xForwardedFor
+    /// Where webhooks may go: beginnings of URLs, separated by commas.
+    public var webhookTargets = ""
+    /// The file with the secret that webhooks are signed with.
+    public var webhookSecretFile = ""
+    /// Certificates to trust for webhooks instead of the system's.
+    public var webhookCAFile = ""
     /// The folder of the job database and the jobs' files.
     public var dataFolder = "hepar-data"
     /// Free space below which uploads are refused with 507, in MiB.
@@ -49,6 +63,8 @@ public struct ServiceConfig: Equatable, Sendable {
     public var inflatedLimitMiB = 4096
     /// The least severe messages that are logged.
     public var logLevel = "info"
+    /// How messages are written.
+    public var logFormat = LogFormat.text
 
     /// The defaults.
     public init() {}
@@ -107,6 +123,13 @@ extension ServiceConfig {
         connectionLimit = settings.number("http.connection_limit", default: connectionLimit, in: 8...100_000)
         idleTimeoutSeconds = settings.number("http.idle_timeout_seconds", default: idleTimeoutSeconds, in: 1...3_600)
         handlerThreads = settings.number("http.handler_threads", default: handlerThreads, in: 1...64)
+        tokensFile = settings.optionalText("auth.tokens_file")
+        trustedProxies = settings.optionalText("http.trusted_proxies")
+        proxyField = settings.choice("http.proxy_field", default: proxyField)
+        webhookTargets = settings.optionalText("webhooks.targets")
+        webhookSecretFile = settings.optionalText("webhooks.secret_file")
+        webhookCAFile = settings.optionalText("webhooks.ca_file")
+        logFormat = settings.choice("log.format", default: logFormat)
         dataFolder = settings.text("data.folder", default: dataFolder)
         freeSpaceMiB = settings.number("data.free_space_mib", default: freeSpaceMiB, in: 0...1_048_576)
         modelFolder = settings.text("model.folder", default: modelFolder)
@@ -135,6 +158,10 @@ extension ServiceConfig {
             ("http.host", host), ("http.port", "\(port)"), ("http.upload_limit_mib", "\(uploadLimitMiB)"),
             ("http.connection_limit", "\(connectionLimit)"), ("http.idle_timeout_seconds", "\(idleTimeoutSeconds)"),
             ("http.handler_threads", "\(handlerThreads)"), ("data.folder", dataFolder),
+            ("http.trusted_proxies", trustedProxies), ("http.proxy_field", proxyField.rawValue),
+            ("auth.tokens_file", tokensFile), ("webhooks.targets", webhookTargets),
+            ("webhooks.secret_file", webhookSecretFile), ("webhooks.ca_file", webhookCAFile),
+            ("log.format", logFormat.rawValue),
             ("data.free_space_mib", "\(freeSpaceMiB)"), ("model.folder", modelFolder),
             ("compute.threads", "\(computeThreads)"), ("compute.algorithm", algorithm.rawValue),
             ("jobs.workers", "\(workers)"), ("jobs.queue_limit", "\(queueLimit)"),
@@ -181,6 +208,11 @@ private struct SettingsReader {
             return standard
         }
         return value
+    }
+
+    /// A text that may be left empty.
+    mutating func optionalText(_ key: String) -> String {
+        isSet(key) ? reader.string(forKey: ConfigKey(key)) ?? "" : ""
     }
 
     mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(

@@ -1,3 +1,4 @@
+import Access
 import Foundation
 import HTTPDaemon
 import Imaging
@@ -9,29 +10,69 @@ import Segmentation
 /// to change. Both the files and the row are on disk before 202 is sent.
 extension Routes {
     func submit(_ call: Call) throws -> Response {
-        let query = try call.query("priority")
+        let (job, headers) = try accept(call)
+        var response = Response.json(202, try shown(job))
+        response.headers += headers
+        return response
+    }
+
+    /// `POST /v1/dicomweb/studies`: a job by STOW-RS (PS3.18 section 10.5), as DICOM nodes send their instances. The answer
+    /// is a DICOM dataset whose RetrieveURL (0008,1190) is the job's address.
+    func storeInstances(_ call: Call) throws -> Response {
+        guard case .parts = call.request.body else {
+            throw Problem(
+                415, "not_stow",
+                "Send the instances as multipart/related; type=\"application/dicom\", as STOW-RS has it.")
+        }
+        let (job, headers) = try accept(call)
+        let dataset = #"{"00081190":{"vr":"UR","Value":["/v1/jobs/\#(job.id)"]}}"#
+        var response = Response.data(202, Data(dataset.utf8), type: "application/dicom+json")
+        response.headers += headers
+        return response
+    }
+
+    /// Queues a job, or finds the one that answers the request already; with the header fields that tell of it.
+    private func accept(_ call: Call) throws -> (job: Job, headers: [(String, String)]) {
+        let query = try call.query("priority", "webhook", "series", "acquisition", "uids")
+        if let url = query["webhook"] {
+            do {
+                _ = try gate.webhooks.target(url)
+            } catch {
+                throw Problem(422, error.code, "\(error)")
+            }
+        }
         let upload = try Upload(call.request)
-        let judged = try judge(upload)
+        let judged = try judge(upload, query, owner: call.caller.name)
+        defer { judged.dicom?.discard() }
         let headers = call.request.head.headers
-        let key = try RequestKey(headers).map { key in RetryKey(key: key.text, digest: try upload.digest()) }
-        let request = JobRequest(options: upload.options, memoryBytes: judged.cost.bytes)
+        let key = try RequestKey(headers).map { key in
+            RetryKey(key: "\(call.caller.name)/\(key.text)", digest: try upload.digest())
+        }
+        let request = JobRequest(
+            options: upload.options, findings: judged.findings, memoryBytes: judged.cost.bytes,
+            dicom: judged.dicom?.report)
         let new = NewJob(
             options: try JSONEncoder.hepar.encode(request), hasReference: upload.reference != nil,
             uploadBytes: upload.bytes, retryKey: key, priority: try priority(query["priority"]),
-            cost: judged.cost.work, contentKey: judged.contentKey)
+            cost: judged.cost.work, owner: call.caller.name, webhook: query["webhook"], contentKey: judged.contentKey,
+            request: call.request.head.id)
         let isFresh = headers["Cache-Control"]?.lowercased().contains("no-cache") == true
-        let job = try (isFresh ? nil : finished(new, upload, files: judged.files)) ?? enqueue(new, files: judged.files)
+        let job =
+            try (isFresh ? nil : finished(new, upload, files: judged.files))
+            ?? enqueue(new, files: judged.files, by: call.caller)
         let isNew = job.id == new.id
         if isNew {
             workers.wake()
+            metrics.uploads.add(1, "accepted")
+            metrics.uploadBytes.add(Double(upload.bytes))
             let facts: Logger.Metadata = ["job": "\(job.id)", "bytes": "\(job.uploadBytes)"]
             call.logger.info(job.copiedFrom == nil ? "job queued" : "job answered by an earlier one", metadata: facts)
         } else {
             call.logger.info("request repeated", metadata: ["job": "\(job.id)"])
         }
-        var response = Response.json(202, try shown(job), headers: ["Location": "/v1/jobs/\(job.id)"])
-        if key != nil { response.headers.append(("Idempotent-Replayed", isNew ? "false" : "true")) }
-        return response
+        var location = [("Location", "/v1/jobs/\(job.id)")]
+        if key != nil { location.append(("Idempotent-Replayed", isNew ? "false" : "true")) }
+        return (job, location)
     }
 
     private func priority(_ text: String?) throws -> JobPriority {
@@ -43,51 +84,16 @@ extension Routes {
         return priority
     }
 
-    /// What is known of an upload before its job.
-    private struct Judged {
-        var files: [(from: URL, name: String)]
-        let cost: ScanCost
-        /// Nil where a reference came with the scan: then no earlier result will do, for it has other scores.
-        let contentKey: String?
+    /// What may wait in the queue, of all and of this caller.
+    func limits(for caller: Caller) -> QueueLimits {
+        QueueLimits(
+            jobs: config.queueLimit, ownerJobs: caller.quota.queuedJobs, ownerBytes: caller.quota.queuedBytes)
     }
-
-    /// Reads every byte once and refuses what could not become a mask.
-    private func judge(_ upload: Upload) throws -> Judged {
-        guard spool.freeBytes() > config.freeSpaceMiB << 20 else { throw Problem.storageFull }
-        var content = ContentKey()
-        let scan = try inspectScan(at: upload.image, limits: config.volumeLimits) { content.add($0) }
-        let cost = segmenter.cost(
-            shape: scan.header.shape, spacing: scan.header.spacing, options: upload.options,
-            hasReference: upload.reference != nil)
-        guard cost.bytes <= budget.limit else {
-            throw Problem(
-                422, "needs_too_much_memory",
-                """
-                The scan of \(scan.header.storedShape) voxels needs about \(cost.bytes >> 20) MiB of memory; this server \
-                gives its jobs \(budget.limit >> 20) MiB. Send fewer slices, or have jobs.memory_limit_mib raised.
-                """)
-        }
-        var files = [(from: upload.image, name: try volumeName("image", for: upload.image))]
-        if let reference = upload.reference {
-            try naming("reference") {
-                let mask = try inspectMask(at: reference, limits: config.volumeLimits)
-                if let difference = mask.header.gridDifference(from: scan.header) {
-                    throw VolumeError.gridMismatch(difference: difference)
-                }
-            }
-            files.append((from: reference, name: try volumeName("reference", for: reference)))
-        }
-        let key = try content.text(scan.header, upload.options, segmenter: segmenter, owner: nil)
-        return Judged(files: files, cost: cost, contentKey: upload.reference == nil ? key : nil)
-    }
-
-    /// What may wait in the queue.
-    var limits: QueueLimits { QueueLimits(jobs: config.queueLimit) }
 
     /// Keeps the files and queues the job; if an earlier request with the same key has, its job is returned and the
     /// files are dropped.
-    func enqueue(_ new: NewJob, files: [(from: URL, name: String)]) throws -> Job {
-        try keep(new, files: files) { try store.enqueue(new, limits: limits) }!
+    func enqueue(_ new: NewJob, files: [(from: URL, name: String)], by caller: Caller) throws -> Job {
+        try keep(new, files: files) { try store.enqueue(new, limits: limits(for: caller)) }!
     }
 
     /// The job with the result of an earlier one of the same scan; nil if there is none.
@@ -133,21 +139,5 @@ extension Routes {
             try? spool.remove(new.id)
             throw error
         }
-    }
-}
-
-/// What a request brought: a multipart form with `image`, perhaps `reference` and `options`, or the bare scan.
-struct Upload {
-    let image: URL
-    let reference: URL?
-    let options: Segmenter.Options
-    let bytes: Int
-
-    init(_ request: Request) throws(Problem) {
-        let form = try FormFiles(request, bare: "image", allowed: ["image", "reference"], texts: ["options"])
-        image = try form.required("image")
-        reference = form.files["reference"]?.url
-        bytes = form.bytes
-        options = if let field = form.texts["options"] { try Segmenter.Options(field: field) } else { .init() }
     }
 }

@@ -13,9 +13,10 @@ public struct ServiceMetrics: Sendable {
     public let queuePaused: Gauge
     /// `hepar_job_wait_seconds{priority}`: from acceptance to the first start.
     public let jobWait: Histogram
-    /// `hepar_stage_seconds{stage}`: time of each stage of a job, as `read`, `liver`, `lesion`, `write`.
+    /// `hepar_stage_seconds{stage}`: time of each stage of a job, as `read`, `stage1_network`, `stage2_network`, `write`:
+    /// the names of the report's `timings_ms`.
     public let stageTime: Histogram
-    /// `hepar_slices_total{stage}`: slices that a network has seen.
+    /// `hepar_slices_total{stage}`: slices that a network has seen, as `liver`, `lesions`.
     public let slices: Counter
     /// `hepar_jobs_finished_total{state}`: jobs that ended, as `succeeded`, `failed`, `cancelled`.
     public let jobsFinished: Counter

@@ -1,4 +1,6 @@
+import Access
 import ArgumentParser
+import Dicom
 import Foundation
 import Imaging
 import Inference
@@ -15,8 +17,8 @@ struct HeparCommand: AsyncParsableCommand {
         abstract: "Finds the liver and its lesions in a CT scan. For research, not for clinical use.",
         version: Service.Hepar.version,
         subcommands: [
-            Serve.self, Segment.self, Evaluate.self, PhantomCommand.self, Model.self, PreviewCommand.self,
-            Train.self, CheckConfig.self, Bench.self,
+            Serve.self, Segment.self, Evaluate.self, ImportDicom.self, PhantomCommand.self, Model.self,
+            PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, Bench.self,
         ])
 
     static func main() async {
@@ -43,7 +45,8 @@ struct HeparCommand: AsyncParsableCommand {
         switch error {
         case let error as VolumeError: error.isUsersFault
         case let error as TrainingError: error.isUsersFault
-        case is ModelError, is PhantomError, is ConfigError, is UserError: true
+        case let error as DicomError: error.isUsersFault
+        case is ModelError, is PhantomError, is ConfigError, is TokenFileError, is UserError: true
         default: false
         }
     }

@@ -7,6 +7,7 @@ import Logging
 import SQLiteJobs
 import Segmentation
 import Service
+import Telemetry
 
 /// Where the configuration comes from.
 struct ConfigOptions: ParsableArguments {
@@ -28,9 +29,7 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let config = try await options.load()
         LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
-            handler.logLevel = Logger.Level(rawValue: config.logLevel) ?? .info
-            return handler
+            config.logFormat.handler(label: label, level: Logger.Level(rawValue: config.logLevel) ?? .info)
         }
         let logger = Logger(label: "hepar")
         let team = ThreadTeam(threads: config.computeThreads)
@@ -40,7 +39,8 @@ struct Serve: AsyncParsableCommand {
         let spool = try Spool(folder: data)
         let store = try SQLiteJobStore(file: data.appending(path: "jobs.sqlite"))
         let service = try HeparService(
-            config, store: store, spool: spool, segmenter: segmenter, team: team, logger: logger)
+            config, store: store, outbox: store.outbox, audit: store.audit, spool: spool, segmenter: segmenter,
+            program: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath(), team: team, logger: logger)
         logger.notice(
             "listening",
             metadata: [

@@ -62,7 +62,7 @@ final class ServerProcess {
         for _ in 0..<400 where address == nil {
             usleep(25_000)
             let text = try String(contentsOf: log, encoding: .utf8)
-            address = text.firstMatch(of: /address=(http:\S+)/).map { String($0.1) }
+            address = text.firstMatch(of: /address"?[=:]"?(http:[^\s"]+)/).map { String($0.1) }
             if !process.isRunning { break }
         }
         guard let address else { throw ServerError(log: try String(contentsOf: log, encoding: .utf8)) }

@@ -1,36 +1,19 @@
 import Compute
 import Foundation
 import Imaging
-import Phantom
 import Service
 import TestSupport
 import Testing
 
 /// The README's journey and its dead ends, by curl against the real process.
 @Suite(.serialized) struct ServerTests {
-    /// A small phantom as files: quick to segment, large enough to have a liver.
-    private static func phantom(in folder: URL, shape: Shape = Shape(112, 96, 24)) throws -> (ct: URL, reference: URL) {
-        let team = ThreadTeam(threads: 2)
-        var options = PhantomOptions(seed: 5)
-        options.shape = shape
-        options.spacing = SIMD3(2, 2, 4)
-        options.lesions = 3
-        let phantom = makePhantom(options, team: team)
-        let grid = try phantomAffine(shape: options.shape, spacing: options.spacing, axes: "RAS")
-        let header = NIfTIHeader(shape: grid.storedShape, affine: grid.affine, voxelType: .int16)
-        let files = (folder.appending(path: "ct.nii.gz"), folder.appending(path: "reference.nii.gz"))
-        try writeCT(phantom.ct, header: header, to: files.0, team: team)
-        try writeLabels(phantom.reference, like: header, to: files.1, team: team)
-        return files
-    }
-
     private static func submit(_ server: ServerProcess, _ ct: URL, _ more: String...) throws -> ServerProcess.Answer {
         try server.curl("/v1/jobs", ["-F", "image=@\(ct.path)"] + more)
     }
 
     @Test func theJourneyOfTheReadme() throws {
         try withTemporaryFolder { folder in
-            let files = try Self.phantom(in: folder)
+            let files = try SmallPhantom(in: folder)
             let server = try ServerProcess(data: folder.appending(path: "data"))
             #expect(try server.curl("/healthz").json()["status"] as? String == "ok")
             #expect(try server.curl("/readyz").status == 200)
@@ -84,7 +67,7 @@ import Testing
 
     @Test func theBareFileIsABodyToo() throws {
         try withTemporaryFolder { folder in
-            let files = try Self.phantom(in: folder)
+            let files = try SmallPhantom(in: folder)
             let server = try ServerProcess(data: folder.appending(path: "data"))
             let accepted = try server.curl(
                 "/v1/jobs", "-H", "Content-Type: application/octet-stream", "--data-binary", "@\(files.ct.path)")
@@ -97,7 +80,7 @@ import Testing
     /// A client that does not know whether its request arrived sends it again: one job, one set of files.
     @Test func requestSentAgainUnderItsKeyIsOneJob() throws {
         try withTemporaryFolder { folder in
-            let files = try Self.phantom(in: folder)
+            let files = try SmallPhantom(in: folder)
             let data = folder.appending(path: "data")
             let server = try ServerProcess(data: data)
             let key = "Idempotency-Key: 7f3a-1"
@@ -126,7 +109,7 @@ import Testing
     /// Each wait ends with a change: queued, running, succeeded; a stop of the server ends those that are left.
     @Test func waitingClientsAreToldOfEachChange() throws {
         try withTemporaryFolder { folder in
-            let files = try Self.phantom(in: folder)
+            let files = try SmallPhantom(in: folder)
             let server = try ServerProcess(data: folder.appending(path: "data"))
             // One worker: the last job waits for the others.
             let ids = try (0..<5).map { _ in try #require(try Self.submit(server, files.ct).json()["id"] as? String) }
@@ -145,7 +128,7 @@ import Testing
     /// same mask once more.
     @Test func resultsInEveryForm() throws {
         try withTemporaryFolder { folder in
-            let files = try Self.phantom(in: folder)
+            let files = try SmallPhantom(in: folder)
             let server = try ServerProcess(data: folder.appending(path: "data"))
             let accepted = try Self.submit(server, files.ct, "-F", #"options={"probabilities":true}"#)
             let id = try #require(try accepted.json()["id"] as? String)
@@ -215,7 +198,7 @@ import Testing
     /// Each bad upload: a 4xx with a code and a sentence, and the server serves on.
     @Test func badUploadsAreToldWhatToChange() throws {
         try withTemporaryFolder { folder in
-            let files = try Self.phantom(in: folder)
+            let files = try SmallPhantom(in: folder)
             let server = try ServerProcess(
                 data: folder.appending(path: "data"),
                 settings: ["HEPAR_HTTP_UPLOAD_LIMIT_MIB": "4", "HEPAR_SCAN_INFLATED_LIMIT_MIB": "16"])
@@ -257,7 +240,7 @@ import Testing
 
     @Test func aJobSurvivesKillMinusNine() throws {
         try withTemporaryFolder { folder in
-            let files = try Self.phantom(in: folder, shape: Shape(192, 192, 40))
+            let files = try SmallPhantom(in: folder, shape: Shape(192, 192, 40))
             let data = folder.appending(path: "data")
             var server = try ServerProcess(data: data)
             let id = try #require(try Self.submit(server, files.ct).json()["id"] as? String)
@@ -274,7 +257,7 @@ import Testing
 
     @Test func aRunningJobCanBeCancelled() throws {
         try withTemporaryFolder { folder in
-            let files = try Self.phantom(in: folder, shape: Shape(256, 256, 80))
+            let files = try SmallPhantom(in: folder, shape: Shape(256, 256, 80))
             let server = try ServerProcess(data: folder.appending(path: "data"))
             let first = try #require(try Self.submit(server, files.ct).json()["id"] as? String)
             let second = try #require(try Self.submit(server, files.ct).json()["id"] as? String)

@@ -1,0 +1,55 @@
+// cdicom.h: what Hepar needs of DCMTK and OpenJPEG, in plain C.
+//
+// No C++ exception leaves these functions, and DCMTK's own log, which quotes patients' data, is off. What a file
+// declares is checked against what it holds before memory is spent on it.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+    CDICOM_OK = 0,
+    CDICOM_CANNOT_OPEN,        // the system refuses
+    CDICOM_EMPTY,              // no byte
+    CDICOM_NOT_DICOM,          // no DICOM signature and no data set without one
+    CDICOM_DAMAGED,            // begins as DICOM but breaks off or cannot be parsed
+    CDICOM_NO_PIXELS,          // no pixel data
+    CDICOM_UNKNOWN_SYNTAX,     // a transfer syntax without a decoder
+    CDICOM_UNKNOWN_PIXELS,     // not one sample of 8 or 16 bits a pixel, or impossible rows and columns
+    CDICOM_TRUNCATED,          // fewer pixels than declared
+    CDICOM_NOT_DECODED,        // the decoder refuses the compressed pixels
+    CDICOM_OUT_OF_MEMORY,
+    CDICOM_NO_DICTIONARY,      // DCMTK's data dictionary is not installed: a fault of the installation
+} cdicom_status;
+
+typedef struct cdicom_file cdicom_file;
+
+// Reads a file's attributes up to its pixel data; long values stay in the file. On CDICOM_OK `*file` must be closed.
+cdicom_status cdicom_open(const char *path, cdicom_file **file);
+void cdicom_close(cdicom_file *file);
+
+// The transfer syntax's UID, ended by 0; cut at `capacity`.
+void cdicom_syntax(const cdicom_file *file, char *out, size_t capacity);
+
+// The text of an attribute (several values joined by \), ended by 0 and cut at `capacity`; "" where it is absent.
+// `tag` is group << 16 | element. Group 2 is looked up in the meta header.
+void cdicom_text(const cdicom_file *file, uint32_t tag, char *out, size_t capacity);
+
+// The numbers of an attribute of any numeric or decimal-string type; returns how many were stored, at most `capacity`.
+size_t cdicom_numbers(const cdicom_file *file, uint32_t tag, double *out, size_t capacity);
+
+// Decodes the one frame of a file into rows * columns stored values, sign-extended, of `capacity` room; what lies above
+// BitsStored is cut off. Rows and columns must be those of the header, which was read before.
+cdicom_status cdicom_decode(const char *path, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity);
+
+// Starts a program in a process group of its own. It has no open file but an empty standard input and a pipe for its
+// standard output, whose other end is `*output`, to be closed by the caller. Returns its process number, or -1.
+int cdicom_spawn(const char *path, char *const arguments[], char *const environment[], int *output);
+
+#ifdef __cplusplus
+}
+#endif

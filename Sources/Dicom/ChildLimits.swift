@@ -1,0 +1,46 @@
+import Foundation
+
+/// What a child process may use. The child sets the limits itself before it touches an input; they end it, not the
+/// service, when a file makes a decoder run wild.
+public struct ChildLimits: Equatable, Sendable {
+    /// Address space, which is more than memory in use: libraries alone take some hundred MiB.
+    public var memoryMiB = 4096
+    /// Processor time of all its threads.
+    public var cpuSeconds = 600
+    /// The largest file it may write.
+    public var fileMiB = 4096
+    /// Open files at a time.
+    public var openFiles = 64
+    /// From start to end; kept by the parent.
+    public var wallSeconds = 900
+
+    /// Limits that a scan of 2000 slices stays well within.
+    public init() {}
+
+    /// Reads what ``text`` writes; nil for anything else.
+    public init?(_ text: String) {
+        let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
+        guard numbers.count == 4, numbers.allSatisfy({ (1...1 << 30).contains($0) }) else { return nil }
+        (memoryMiB, cpuSeconds, fileMiB, openFiles) = (numbers[0], numbers[1], numbers[2], numbers[3])
+    }
+
+    /// How the limits are handed to the child: memory, processor time, file size and open files, with commas between.
+    public var text: String { "\(memoryMiB),\(cpuSeconds),\(fileMiB),\(openFiles)" }
+
+    /// Limits the running process, for good; it leaves no core file either, which would hold voxels.
+    ///
+    /// - Returns: whether the system accepted all of them.
+    public func apply() -> Bool {
+        limit(RLIMIT_CORE, to: 0) && limit(RLIMIT_AS, to: memoryMiB << 20) && limit(RLIMIT_CPU, to: cpuSeconds)
+            && limit(RLIMIT_FSIZE, to: fileMiB << 20) && limit(RLIMIT_NOFILE, to: openFiles)
+    }
+}
+
+/// Soft and hard limit of the running process; one that is lower already stays.
+private func limit(_ resource: __rlimit_resource, to value: Int) -> Bool {
+    var now = rlimit()
+    guard getrlimit(__rlimit_resource_t(resource.rawValue), &now) == 0 else { return false }
+    let highest = min(rlim_t(value), now.rlim_max)
+    var wanted = rlimit(rlim_cur: highest, rlim_max: highest)
+    return setrlimit(__rlimit_resource_t(resource.rawValue), &wanted) == 0
+}

@@ -1,0 +1,242 @@
+/// Why a DICOM import is refused, or failed.
+///
+/// The cases carry numbers and names of Hepar's own only, never text of a file: they cross from the child process to
+/// the service, and end in answers and logs.
+public enum DicomError: Error, Equatable, Codable, Sendable {
+    /// More files than accepted.
+    case tooManyFiles(limit: Int)
+    /// A zip that cannot be opened, or whose entry cannot be read.
+    case zipDamaged
+    /// An entry needs a password.
+    case zipEncrypted
+    /// More entries than accepted.
+    case zipTooManyEntries(found: Int, limit: Int)
+    /// More bytes, really inflated, than accepted.
+    case zipTooLarge(limitMiB: Int)
+    /// An entry that inflates more than any scan does.
+    case zipBomb(limit: Int)
+    /// A zip within the zip, or several zips.
+    case zipNested
+    /// An entry that is a link or a device.
+    case zipLink
+    /// An absolute path, or one with `..`.
+    case zipBadPath
+    /// A compression that is neither stored nor deflated.
+    case zipMethod
+    /// An entry that is longer or shorter than declared.
+    case zipSizeMismatch(declared: Int, found: Int)
+    /// No file is a slice of a CT.
+    case noCT(files: Int, leftOut: [DicomReport.LeftOut])
+    /// The wanted series is not there; `found` are the SeriesNumbers that are.
+    case seriesNotFound(found: [Int])
+    /// The wanted acquisition is not there; `found` are the AcquisitionNumbers that are.
+    case acquisitionNotFound(found: [Int])
+    /// Fewer slices than a volume needs.
+    case tooFewSlices(found: Int, needed: Int)
+    /// More voxels than accepted.
+    case tooLarge(slices: Int, rows: Int, columns: Int, limit: Int)
+    /// Gaps of whole slices.
+    case missingSlices(missing: Int, spacingMm: Double, largestGapMm: Double)
+    /// Distances between slices that differ otherwise.
+    case unevenSlices(smallestMm: Double, largestMm: Double)
+    /// Slices are shifted against one another along their own plane.
+    case gantryTilt(degrees: Double)
+    /// Several slices at a position that nothing tells apart.
+    case phasesNotSeparable(slices: Int, positions: Int)
+    /// Several frames in a file.
+    case multiFrame(frames: Int)
+    /// A spacing that is no number or not of a CT; 0 where it is absent.
+    case badSpacing(millimetres: Double)
+    /// Directions of rows and columns that are not at right angles.
+    case badOrientation
+    /// Rescale slope or intercept is not a possible number.
+    case badScaling
+    /// Pixels that are not one sample of 8 or 16 bits.
+    case unsupportedPixels(bits: Int, samples: Int)
+    /// A transfer syntax without a decoder.
+    case unsupportedSyntax
+    /// A slice that breaks off.
+    case truncatedSlice
+    /// A slice whose compressed pixels cannot be decoded.
+    case damagedSlice
+    /// The import broke down on these files: the child was ended by a signal.
+    case unreadable(signal: Int)
+    /// The import did not end in time.
+    case timeout(seconds: Int)
+    /// The import needs more memory than it may have.
+    case outOfMemory
+    /// The output's name, folder or disk; the code is that of a `VolumeError`.
+    case notWritten(code: String)
+    /// The child could not be started or gave no answer, or DCMTK's data dictionary is not installed.
+    case importFailed(reason: Failure)
+
+    /// What is wrong with the installation or the machine.
+    public enum Failure: String, Codable, Sendable {
+        case notStarted = "the import could not be started"
+        case noAnswer = "the import gave no answer"
+        case noDictionary = "DCMTK's data dictionary is not installed"
+        case workFolder = "the work folder cannot be written"
+        case cannotRead = "a file cannot be read"
+    }
+}
+
+extension DicomError {
+    /// A name for programs; it does not change from one version to the next.
+    public var code: String {
+        switch self {
+        case .tooManyFiles: "dicom_too_many_files"
+        case .zipDamaged: "zip_damaged"
+        case .zipEncrypted: "zip_encrypted"
+        case .zipTooManyEntries: "zip_too_many_entries"
+        case .zipTooLarge: "zip_too_large"
+        case .zipBomb: "zip_bomb"
+        case .zipNested: "zip_nested"
+        case .zipLink: "zip_link"
+        case .zipBadPath: "zip_bad_path"
+        case .zipMethod: "zip_method"
+        case .zipSizeMismatch: "zip_size_mismatch"
+        case .noCT: "dicom_no_ct"
+        case .seriesNotFound: "dicom_series_not_found"
+        case .acquisitionNotFound: "dicom_acquisition_not_found"
+        case .tooFewSlices: "dicom_too_few_slices"
+        case .tooLarge: "dicom_too_large"
+        case .missingSlices: "dicom_missing_slices"
+        case .unevenSlices: "dicom_uneven_slices"
+        case .gantryTilt: "dicom_gantry_tilt"
+        case .phasesNotSeparable: "dicom_phases_not_separable"
+        case .multiFrame: "dicom_multi_frame"
+        case .badSpacing: "dicom_bad_spacing"
+        case .badOrientation: "dicom_bad_orientation"
+        case .badScaling: "dicom_bad_scaling"
+        case .unsupportedPixels: "dicom_unsupported_pixels"
+        case .unsupportedSyntax: "dicom_unsupported_syntax"
+        case .truncatedSlice: "dicom_truncated_slice"
+        case .damagedSlice: "dicom_damaged_slice"
+        case .unreadable: "dicom_unreadable"
+        case .timeout: "dicom_timeout"
+        case .outOfMemory: "dicom_out_of_memory"
+        case .notWritten: "dicom_not_written"
+        case .importFailed: "dicom_import_failed"
+        }
+    }
+
+    /// Whether other files, or another choice, would mend it. Otherwise the fault is the server's.
+    public var isUsersFault: Bool {
+        switch self {
+        case .notWritten, .importFailed: false
+        default: true
+        }
+    }
+
+    /// Whether it is a limit on size, number or time that the files passed.
+    public var isLimit: Bool {
+        switch self {
+        case .tooManyFiles, .zipTooManyEntries, .zipTooLarge, .zipBomb, .tooLarge, .timeout, .outOfMemory: true
+        default: false
+        }
+    }
+}
+
+extension DicomError: CustomStringConvertible {
+    /// What was found, what is accepted and what to change.
+    public var description: String {
+        switch self {
+        case .tooManyFiles(let limit):
+            "There are more than \(limit) files. Send one series."
+        case .zipDamaged:
+            "The zip file is damaged. Pack it again and send it whole."
+        case .zipEncrypted:
+            "The zip file is encrypted. Pack it without a password."
+        case .zipTooManyEntries(let found, let limit):
+            "The zip file has \(found) entries; at most \(limit) are accepted. Pack one series."
+        case .zipTooLarge(let limitMiB):
+            "The zip file holds more than \(limitMiB) MiB. Pack one series."
+        case .zipBomb(let limit):
+            "The zip file has an entry that shrank more than \(limit) times, as no scan does. Send the DICOM files alone."
+        case .zipNested:
+            "There is a zip file within the zip file, or more than one. Send the DICOM files, or one zip of them."
+        case .zipLink:
+            "The zip file has an entry that is a link and no file. Pack the files themselves."
+        case .zipBadPath:
+            "The zip file has an entry with an absolute path or with '..' in its path. Pack the folder from within."
+        case .zipMethod:
+            "The zip file uses a compression other than store and deflate. Pack it as an ordinary zip."
+        case .zipSizeMismatch(let declared, let found):
+            "The zip file declares \(declared) bytes for an entry that has \(found). Pack it again."
+        case .noCT(let files, let leftOut):
+            """
+            None of the \(files) files is a slice of a CT\(counted(leftOut)). Send the axial slices of one CT series.
+            """
+        case .seriesNotFound(let found):
+            "The files do not have that series\(listed("SeriesNumber", found)). Name one that is there, or none."
+        case .acquisitionNotFound(let found):
+            "The files do not have that acquisition\(listed("AcquisitionNumber", found)). Name one that is there, or none."
+        case .tooFewSlices(let found, let needed):
+            "The volume has \(found) slices; at least \(needed) are needed. Send the whole series."
+        case .tooLarge(let slices, let rows, let columns, let limit):
+            "The volume would have \(columns) x \(rows) x \(slices) voxels; at most \(limit) are accepted."
+        case .missingSlices(let missing, let spacing, let gap):
+            """
+            \(missing) slices are missing: they lie \(short(spacing)) mm apart with a gap of \(short(gap)) mm. Send the \
+            whole series.
+            """
+        case .unevenSlices(let smallest, let largest):
+            """
+            The slices are not evenly spaced: \(short(smallest)) to \(short(largest)) mm apart. Send a series with one \
+            distance between slices.
+            """
+        case .gantryTilt(let degrees):
+            """
+            The gantry was tilted by \(short(degrees)) degrees; only upright stacks are accepted. Send a series that was \
+            corrected for the tilt.
+            """
+        case .phasesNotSeparable(let slices, let positions):
+            """
+            The series has \(slices) slices at \(positions) positions and nothing tells its phases apart. Send one phase, \
+            or phases with AcquisitionNumber or InstanceNumber in order.
+            """
+        case .multiFrame(let frames):
+            "A file holds \(frames) frames (enhanced CT). Send a series with one file for each slice."
+        case .badSpacing(let millimetres):
+            "The spacing is \(short(millimetres)) mm. It must be given, and from 0.1 to 20 mm along every axis."
+        case .badOrientation:
+            "The directions of rows and columns are not at right angles. Export the series again."
+        case .badScaling:
+            "RescaleSlope or RescaleIntercept does not give Hounsfield units. Export the series again."
+        case .unsupportedPixels(let bits, let samples):
+            "A pixel has \(samples) samples of \(bits) bits. One grey value of 8 or 16 bits is accepted."
+        case .unsupportedSyntax:
+            """
+            The transfer syntax is not supported. Send the series uncompressed, or as RLE, JPEG, JPEG-LS or JPEG 2000.
+            """
+        case .truncatedSlice:
+            "A slice of the volume breaks off before its last pixel. Send the series again, whole."
+        case .damagedSlice:
+            "The compressed pixels of a slice are damaged. Send the series again."
+        case .unreadable(let signal):
+            "The files could not be read: the import was ended by signal \(signal). Export the series again."
+        case .timeout(let seconds):
+            "The import took longer than \(seconds) s and was stopped. Send fewer files: one series."
+        case .outOfMemory:
+            "The import needs more memory than this server gives it. Send fewer or smaller files: one series."
+        case .notWritten(let code):
+            "The volume could not be written (\(code))."
+        case .importFailed(let reason):
+            "The import failed: \(reason.rawValue)."
+        }
+    }
+}
+
+private func counted(_ leftOut: [DicomReport.LeftOut]) -> String {
+    leftOut.isEmpty ? "" : " (" + leftOut.map { "\($0.reason.rawValue): \($0.files)" }.joined(separator: ", ") + ")"
+}
+
+private func listed(_ name: String, _ numbers: [Int]) -> String {
+    numbers.isEmpty ? "" : "; \(name) found: " + numbers.map(String.init).joined(separator: ", ")
+}
+
+/// At most three decimals.
+private func short(_ value: Double) -> String {
+    let rounded = (value * 1000).rounded() / 1000
+    return rounded == rounded.rounded() && abs(rounded) < 1e9 ? "\(Int(rounded))" : "\(rounded)"
+}

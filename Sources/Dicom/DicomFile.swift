@@ -1,0 +1,125 @@
+internal import CDicom
+import Foundation
+
+/// An attribute's tag: group and element.
+struct DicomTag {
+    let value: UInt32
+
+    init(_ group: UInt16, _ element: UInt16) { value = UInt32(group) << 16 | UInt32(element) }
+
+    static let mediaStorageClass = DicomTag(0x0002, 0x0002)
+    static let mediaStorageInstance = DicomTag(0x0002, 0x0003)
+    static let imageType = DicomTag(0x0008, 0x0008)
+    static let sopClass = DicomTag(0x0008, 0x0016)
+    static let sopInstance = DicomTag(0x0008, 0x0018)
+    static let acquisitionDateTime = DicomTag(0x0008, 0x002A)
+    static let acquisitionTime = DicomTag(0x0008, 0x0032)
+    static let contentTime = DicomTag(0x0008, 0x0033)
+    static let modality = DicomTag(0x0008, 0x0060)
+    static let seriesDescription = DicomTag(0x0008, 0x103E)
+    static let contrastStartTime = DicomTag(0x0018, 0x1042)
+    static let studyInstance = DicomTag(0x0020, 0x000D)
+    static let seriesInstance = DicomTag(0x0020, 0x000E)
+    static let seriesNumber = DicomTag(0x0020, 0x0011)
+    static let acquisitionNumber = DicomTag(0x0020, 0x0012)
+    static let instanceNumber = DicomTag(0x0020, 0x0013)
+    static let position = DicomTag(0x0020, 0x0032)
+    static let orientation = DicomTag(0x0020, 0x0037)
+    static let frameOfReference = DicomTag(0x0020, 0x0052)
+    static let temporalPosition = DicomTag(0x0020, 0x0100)
+    static let samples = DicomTag(0x0028, 0x0002)
+    static let frames = DicomTag(0x0028, 0x0008)
+    static let rows = DicomTag(0x0028, 0x0010)
+    static let columns = DicomTag(0x0028, 0x0011)
+    static let pixelSpacing = DicomTag(0x0028, 0x0030)
+    static let bitsAllocated = DicomTag(0x0028, 0x0100)
+    static let pixelRepresentation = DicomTag(0x0028, 0x0103)
+    static let padding = DicomTag(0x0028, 0x0120)
+    static let paddingLimit = DicomTag(0x0028, 0x0121)
+    static let intercept = DicomTag(0x0028, 0x1052)
+    static let slope = DicomTag(0x0028, 0x1053)
+}
+
+/// Why a file could not be read as DICOM or its pixels not be decoded.
+enum DicomFault: Error {
+    case cannotOpen, empty, notDicom, damaged, noPixels, unknownSyntax, unknownPixels, truncated, notDecoded
+    case outOfMemory, noDictionary
+
+    fileprivate init?(_ status: cdicom_status) {
+        switch status {
+        case CDICOM_OK: return nil
+        case CDICOM_CANNOT_OPEN: self = .cannotOpen
+        case CDICOM_EMPTY: self = .empty
+        case CDICOM_NOT_DICOM: self = .notDicom
+        case CDICOM_NO_PIXELS: self = .noPixels
+        case CDICOM_UNKNOWN_SYNTAX: self = .unknownSyntax
+        case CDICOM_UNKNOWN_PIXELS: self = .unknownPixels
+        case CDICOM_TRUNCATED: self = .truncated
+        case CDICOM_NOT_DECODED: self = .notDecoded
+        case CDICOM_OUT_OF_MEMORY: self = .outOfMemory
+        case CDICOM_NO_DICTIONARY: self = .noDictionary
+        default: self = .damaged
+        }
+    }
+}
+
+/// The attributes of one DICOM file, read up to its pixel data. Owns DCMTK's copy of them.
+struct DicomFile: ~Copyable {
+    private let file: OpaquePointer
+
+    /// Reads the attributes; no pixel is read.
+    init(reading path: String) throws(DicomFault) {
+        var file: OpaquePointer?
+        if let fault = DicomFault(cdicom_open(path, &file)) { throw fault }
+        guard let file else { throw .damaged }
+        self.file = file
+    }
+
+    deinit { cdicom_close(file) }
+
+    /// The transfer syntax's UID.
+    var syntax: String { text { cdicom_syntax(file, $0, $1) } }
+
+    /// The text of an attribute, several values joined by a backslash; empty where it is absent.
+    func text(_ tag: DicomTag) -> String {
+        text { cdicom_text(file, tag.value, $0, $1) }.trimmingCharacters(in: .whitespaces)
+    }
+
+    /// The finite numbers of an attribute, at most `limit`; none where it is absent or no number.
+    func numbers(_ tag: DicomTag, limit: Int = 6) -> [Double] {
+        let numbers = [Double](unsafeUninitializedCapacity: limit) { buffer, count in
+            count = cdicom_numbers(file, tag.value, buffer.baseAddress, limit)
+        }
+        return numbers.allSatisfy(\.isFinite) ? numbers : []
+    }
+
+    /// The first number of an attribute.
+    func number(_ tag: DicomTag) -> Double? { numbers(tag, limit: 1).first }
+
+    /// The first number of an attribute as an integer, where it is one of at most 32 bits.
+    func integer(_ tag: DicomTag) -> Int? { number(tag).flatMap { Int32(exactly: $0) }.map(Int.init) }
+
+    private func text(_ fill: (UnsafeMutablePointer<CChar>?, Int) -> Void) -> String {
+        // The longest text of interest, an image type of several values, is far shorter.
+        let bytes = [CChar](unsafeUninitializedCapacity: 512) { buffer, count in
+            buffer.initialize(repeating: 0)
+            fill(buffer.baseAddress, buffer.count)
+            count = buffer.count
+        }
+        return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}
+
+/// Decodes the one frame of a file.
+///
+/// - Returns: `rows` · `columns` stored values, row after row, before slope and intercept.
+func storedValues(of path: String, rows: Int, columns: Int) throws(DicomFault) -> [Int32] {
+    guard let height = UInt16(exactly: rows), let width = UInt16(exactly: columns) else { throw .unknownPixels }
+    var fault: DicomFault?
+    let values = [Int32](unsafeUninitializedCapacity: rows * columns) { buffer, count in
+        fault = DicomFault(cdicom_decode(path, height, width, buffer.baseAddress, buffer.count))
+        count = fault == nil ? rows * columns : 0
+    }
+    if let fault { throw fault }
+    return values
+}

@@ -1,0 +1,86 @@
+import Foundation
+
+/// Imports DICOM files in a child process with limits: a file that makes a decoder crash, loop or eat memory ends the
+/// child, and is an error like any other here.
+public struct DicomImporter: Sendable {
+    /// The program: `hepar`, or another with its command `import-dicom`.
+    public let executable: URL
+    /// What the child may use.
+    public let limits: ChildLimits
+
+    /// Imports by means of `executable`.
+    public init(executable: URL, limits: ChildLimits = ChildLimits()) {
+        self.executable = executable
+        self.limits = limits
+    }
+
+    /// Does what ``importDicom(_:work:output:options:team:)`` does, in a child process.
+    ///
+    /// Blocks until the child has ended, at most ``ChildLimits/wallSeconds``. After an error the output is not there;
+    /// `work` may hold unpacked files.
+    ///
+    /// - Throws: the child's error; ``DicomError/unreadable(signal:)`` where it crashed,
+    ///   ``DicomError/timeout(seconds:)``, ``DicomError/importFailed(reason:)``.
+    public func run(
+        _ files: [URL], work: URL, output: URL, series: String? = nil, acquisition: Int? = nil,
+        includeUIDs: Bool = false
+    ) throws(DicomError) -> DicomReport {
+        guard !files.isEmpty else { throw .noCT(files: 0, leftOut: []) }
+        var arguments = ["import-dicom", "--json", "--limits", limits.text, "--work", work.path]
+        arguments += ["--output", output.path]
+        // One word each, so that a value that begins with a dash is not taken for an option.
+        if let series { arguments.append("--series=\(series)") }
+        if let acquisition { arguments.append("--acquisition=\(acquisition)") }
+        if includeUIDs { arguments.append("--uids") }
+        arguments += ["--"] + files.map { $0.absoluteURL.path }
+
+        // 20 000 slices' UIDs are below 2 MiB.
+        let result = runChild(
+            executable.path, arguments, environment: environment, wallSeconds: limits.wallSeconds,
+            outputLimit: 16 << 20)
+        guard let result else { throw .importFailed(reason: .notStarted) }
+        switch result.end {
+        case .exited(0):
+            guard let report = try? JSONDecoder().decode(DicomReport.self, from: result.output) else {
+                throw .importFailed(reason: .noAnswer)
+            }
+            return report
+        case .exited:
+            // The sentence is made anew from the case's numbers: no text of the child is passed on.
+            guard let failure = try? JSONDecoder().decode(DicomFailure.self, from: result.output) else {
+                throw .importFailed(reason: .noAnswer)
+            }
+            throw failure.error
+        case .timedOut: throw .timeout(seconds: limits.wallSeconds)
+        case .tooTalkative: throw .importFailed(reason: .noAnswer)
+        case .signalled(let signal):
+            // The limit on processor time speaks by SIGXCPU, or by SIGKILL where soft and hard limit are one.
+            if signal == Int(SIGXCPU) { throw .timeout(seconds: limits.cpuSeconds) }
+            throw .unreadable(signal: signal)
+        }
+    }
+
+    /// No setting of the service, and so none of its secrets, is handed on.
+    private var environment: [String] {
+        let libraries = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"].map { ["LD_LIBRARY_PATH=\($0)"] } ?? []
+        // OpenBLAS, which the import does not use, takes address space for every thread it starts.
+        return ["PATH=/usr/bin:/bin", "LC_ALL=C", "OPENBLAS_NUM_THREADS=1"] + libraries
+    }
+}
+
+/// A failed import as JSON: `code` and `message` for people and programs, `error` for ``DicomImporter``.
+public struct DicomFailure: Codable, Sendable {
+    /// See ``DicomError/code``.
+    public let code: String
+    /// What was found, what is accepted and what to change.
+    public let message: String
+    /// The error itself.
+    public let error: DicomError
+
+    /// The failure by `error`.
+    public init(_ error: DicomError) {
+        code = error.code
+        message = error.description
+        self.error = error
+    }
+}

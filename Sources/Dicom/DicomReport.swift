@@ -1,0 +1,156 @@
+/// The contrast phase of a scan, guessed from the series' description and the delay after the injection.
+public enum ContrastPhase: String, Codable, CaseIterable, Sendable {
+    case native, arterial
+    case portalVenous = "portal_venous"
+    case delayed, unknown
+}
+
+/// How a file's pixels are encoded.
+public enum TransferSyntax: String, Codable, CaseIterable, Sendable {
+    case implicitLittleEndian = "implicit_little_endian"
+    case explicitLittleEndian = "explicit_little_endian"
+    case explicitBigEndian = "explicit_big_endian"
+    case deflated, rle
+    case jpegBaseline = "jpeg_baseline"
+    case jpegExtended = "jpeg_extended"
+    case jpegLossless = "jpeg_lossless"
+    case jpegLS = "jpeg_ls"
+    case jpegLSNearLossless = "jpeg_ls_near_lossless"
+    case jpeg2000Lossless = "jpeg_2000_lossless"
+    case jpeg2000 = "jpeg_2000"
+    case other
+
+    /// Whether voxels may differ from what the scanner made.
+    var isLossy: Bool {
+        switch self {
+        case .jpegBaseline, .jpegExtended, .jpegLSNearLossless, .jpeg2000: true
+        default: false
+        }
+    }
+
+    init(uid: String) {
+        self =
+            switch uid {
+            case "1.2.840.10008.1.2": .implicitLittleEndian
+            case "1.2.840.10008.1.2.1": .explicitLittleEndian
+            case "1.2.840.10008.1.2.1.99": .deflated
+            case "1.2.840.10008.1.2.2": .explicitBigEndian
+            case "1.2.840.10008.1.2.5": .rle
+            case "1.2.840.10008.1.2.4.50": .jpegBaseline
+            case "1.2.840.10008.1.2.4.51": .jpegExtended
+            case "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70": .jpegLossless
+            case "1.2.840.10008.1.2.4.80": .jpegLS
+            case "1.2.840.10008.1.2.4.81": .jpegLSNearLossless
+            case "1.2.840.10008.1.2.4.90": .jpeg2000Lossless
+            case "1.2.840.10008.1.2.4.91": .jpeg2000
+            default: .other
+            }
+    }
+}
+
+/// Why a file is no slice of a CT volume.
+public enum LeftOutReason: String, Codable, CaseIterable, Sendable {
+    case emptyFile = "empty_file"
+    case notDicom = "not_dicom"
+    case damaged
+    case directory
+    case notCT = "not_ct"
+    case localizer
+    case secondaryCapture = "secondary_capture"
+    case noPixels = "no_pixels"
+    case noPosition = "no_position"
+}
+
+/// What a DICOM import found, without a word about the patient. JSON: snake_case.
+public struct DicomReport: Codable, Equatable, Sendable {
+    /// One volume that the files hold.
+    public struct Volume: Codable, Equatable, Sendable {
+        /// From 1, in the order of series and acquisition.
+        public let number: Int
+        /// SeriesNumber, where the files have one.
+        public let seriesNumber: Int?
+        /// AcquisitionNumber, where all slices have the same.
+        public let acquisitionNumber: Int?
+        /// The phase, guessed.
+        public let phase: ContrastPhase
+        /// Slices, doubled ones not counted.
+        public let slices: Int
+        /// Voxels of a slice.
+        public let rows, columns: Int
+        /// Spacing in mm between columns, rows and slices; without a last one where slices are not even.
+        public let spacingMm: [Double]
+        /// How the first slice is encoded.
+        public let transferSyntax: TransferSyntax
+        /// Whether this is the volume that was written.
+        public var taken: Bool
+        /// Why it cannot be taken; nil where it could.
+        public let refusal: Refusal?
+
+        enum CodingKeys: String, CodingKey {
+            case number, phase, slices, rows, columns, taken, refusal
+            case seriesNumber = "series_number"
+            case acquisitionNumber = "acquisition_number"
+            case spacingMm = "spacing_mm"
+            case transferSyntax = "transfer_syntax"
+        }
+    }
+
+    /// Why a volume cannot be taken.
+    public struct Refusal: Codable, Equatable, Sendable {
+        /// That of a ``DicomError``.
+        public let code: String
+        /// A sentence with the numbers found.
+        public let message: String
+    }
+
+    /// Files that are no slice of a CT volume.
+    public struct LeftOut: Codable, Equatable, Sendable {
+        /// Why.
+        public let reason: LeftOutReason
+        /// How many files.
+        public let files: Int
+    }
+
+    /// Something that the import changed or that may matter for the result.
+    public struct Finding: Codable, Equatable, Sendable {
+        /// A name for programs.
+        public let code: String
+        /// A sentence for people.
+        public let message: String
+        /// How many slices, voxels or volumes it concerns.
+        public let count: Int
+    }
+
+    /// What a DICOM object made from the result must refer to.
+    public struct UIDs: Codable, Equatable, Sendable {
+        /// StudyInstanceUID; nil where the files have none.
+        public let study: String?
+        /// SeriesInstanceUID.
+        public let series: String?
+        /// FrameOfReferenceUID.
+        public let frameOfReference: String?
+        /// SOPInstanceUID of each slice in the order of the written volume's third axis; "" where a slice has none.
+        public let instances: [String]
+
+        enum CodingKeys: String, CodingKey {
+            case study, series, instances
+            case frameOfReference = "frame_of_reference"
+        }
+    }
+
+    /// Files looked at, zip entries included.
+    public let files: Int
+    /// Every volume found.
+    public let volumes: [Volume]
+    /// Files that are no slice, by reason.
+    public let leftOut: [LeftOut]
+    /// What was changed or may matter.
+    public let findings: [Finding]
+    /// Only if asked for.
+    public let uids: UIDs?
+
+    enum CodingKeys: String, CodingKey {
+        case files, volumes, findings, uids
+        case leftOut = "left_out"
+    }
+}

@@ -1,0 +1,157 @@
+import Foundation
+
+/// What a volume needs to know of one file: its place, its grid and its encoding. Holds no text of the file but UIDs.
+struct SliceHeader {
+    let file: URL
+    var series, study, frameOfReference, instance: String
+    var seriesNumber, acquisitionNumber, instanceNumber, temporalPosition: Int?
+    /// Seconds since midnight.
+    var acquisitionTime, contentTime: Double?
+    var phase: ContrastPhase
+    var syntax: TransferSyntax
+    var isOriginal: Bool
+    var frames, rows, columns: Int
+    /// Bits and samples of a pixel.
+    var bits, samples: Int
+    /// The first voxel's centre, in LPS millimetres; nil in several frames, which keep theirs elsewhere.
+    var position: SIMD3<Double>?
+    /// Unit directions in which columns and rows are counted, LPS.
+    var alongRow, alongColumn: SIMD3<Double>
+    /// Distance between columns and between rows, mm; 0 where the file has none.
+    var columnSpacing, rowSpacing: Double
+    var slope, intercept: Double
+    /// Stored values that are no measurement.
+    var padding: ClosedRange<Int32>?
+
+    /// At right angles to the slice.
+    var normal: SIMD3<Double> { cross(alongRow, alongColumn) }
+}
+
+/// Either a slice, or why a file is none.
+enum JudgedFile {
+    case slice(SliceHeader)
+    case leftOut(LeftOutReason)
+}
+
+private let directoryClass = "1.2.840.10008.1.3.10"
+private let secondaryCaptureClasses = "1.2.840.10008.5.1.4.1.1.7"
+
+/// Reads a file's attributes and says whether it is a slice of a CT.
+///
+/// - Throws: only what is not the file's fault.
+func judge(_ url: URL) throws(DicomError) -> JudgedFile {
+    do throws(DicomFault) {
+        let file = try DicomFile(reading: url.path)
+        return SliceHeader.judge(file, url)
+    } catch {
+        switch error {
+        case .empty: return .leftOut(.emptyFile)
+        case .notDicom: return .leftOut(.notDicom)
+        case .cannotOpen: throw .importFailed(reason: .cannotRead)
+        case .outOfMemory: throw .outOfMemory
+        case .noDictionary: throw .importFailed(reason: .noDictionary)
+        default: return .leftOut(.damaged)
+        }
+    }
+}
+
+extension SliceHeader {
+    fileprivate static func judge(_ file: borrowing DicomFile, _ url: URL) -> JudgedFile {
+        let metaClass = file.text(.mediaStorageClass)
+        let sopClass = file.text(.sopClass).isEmpty ? metaClass : file.text(.sopClass)
+        if metaClass == directoryClass || sopClass == directoryClass { return .leftOut(.directory) }
+        if sopClass.hasPrefix(secondaryCaptureClasses) { return .leftOut(.secondaryCapture) }
+        guard file.text(.modality) == "CT" else { return .leftOut(.notCT) }
+        guard let rows = file.integer(.rows), let columns = file.integer(.columns), rows > 0, columns > 0 else {
+            return .leftOut(.noPixels)
+        }
+        let kinds = file.text(.imageType).uppercased().split(separator: "\\")
+        if kinds.contains("LOCALIZER") { return .leftOut(.localizer) }
+        if kinds.contains("SCREEN SAVE") { return .leftOut(.secondaryCapture) }
+        let frames = max(1, file.integer(.frames) ?? 1)
+        let position = file.numbers(.position, limit: 3)
+        let directions = file.numbers(.orientation, limit: 6)
+        guard frames > 1 || (position.count == 3 && directions.count == 6) else { return .leftOut(.noPosition) }
+        return .slice(
+            SliceHeader(file, url, isOriginal: kinds.first == "ORIGINAL", frames, rows, columns, position, directions))
+    }
+
+    private init(
+        _ file: borrowing DicomFile, _ url: URL, isOriginal: Bool, _ frames: Int, _ rows: Int, _ columns: Int,
+        _ position: [Double], _ directions: [Double]
+    ) {
+        self.file = url
+        series = file.uid(.seriesInstance)
+        study = file.uid(.studyInstance)
+        frameOfReference = file.uid(.frameOfReference)
+        let own = file.uid(.sopInstance)
+        instance = own.isEmpty ? file.uid(.mediaStorageInstance) : own
+        seriesNumber = file.integer(.seriesNumber)
+        acquisitionNumber = file.integer(.acquisitionNumber)
+        instanceNumber = file.integer(.instanceNumber)
+        temporalPosition = file.integer(.temporalPosition)
+        acquisitionTime = file.time(.acquisitionTime) ?? file.time(.acquisitionDateTime)
+        contentTime = file.time(.contentTime)
+        phase = ContrastPhase(
+            description: file.text(.seriesDescription),
+            delay: acquisitionTime.flatMap { end in file.time(.contrastStartTime).map { end - $0 } })
+        syntax = TransferSyntax(uid: file.syntax)
+        self.isOriginal = isOriginal
+        self.frames = frames
+        self.rows = rows
+        self.columns = columns
+        bits = file.integer(.bitsAllocated) ?? 0
+        samples = file.integer(.samples) ?? 1
+        self.position = position.count == 3 ? SIMD3(position[0], position[1], position[2]) : nil
+        let cosines = directions.count == 6 ? directions : [1, 0, 0, 0, 1, 0]
+        alongRow = SIMD3(cosines[0], cosines[1], cosines[2])
+        alongColumn = SIMD3(cosines[3], cosines[4], cosines[5])
+        let spacing = file.numbers(.pixelSpacing, limit: 2)
+        // DICOM gives the distance between rows first.
+        rowSpacing = spacing.count == 2 ? spacing[0] : 0
+        columnSpacing = spacing.count == 2 ? spacing[1] : 0
+        slope = file.number(.slope) ?? 1
+        intercept = file.number(.intercept) ?? 0
+        padding = Self.padding(file)
+    }
+
+    /// Padding is kept with the pixels' sign, but files write it unsigned too: 63536 stands for -2000.
+    private static func padding(_ file: borrowing DicomFile) -> ClosedRange<Int32>? {
+        let isSigned = file.integer(.pixelRepresentation) == 1
+        func value(_ tag: DicomTag) -> Int32? {
+            guard let raw = file.integer(tag) else { return nil }
+            let word = UInt16(truncatingIfNeeded: raw)
+            return isSigned ? Int32(Int16(bitPattern: word)) : Int32(word)
+        }
+        guard let first = value(.padding) else { return nil }
+        let second = value(.paddingLimit) ?? first
+        return min(first, second)...max(first, second)
+    }
+}
+
+extension DicomFile {
+    /// A UID as DICOM allows it, else "": what is echoed cannot be anything but digits and points.
+    fileprivate func uid(_ tag: DicomTag) -> String {
+        let text = text(tag)
+        let isSound = text.utf8.count <= 64 && text.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) }
+        return isSound ? text : ""
+    }
+
+    /// The time of day of a TM or DT value, in seconds: `HHMMSS.ffffff`, a date before it passed over.
+    fileprivate func time(_ tag: DicomTag) -> Double? {
+        var text = Substring(text(tag))
+        if tag.value == DicomTag.acquisitionDateTime.value { text = text.dropFirst(8) }
+        let digits = text.prefix { $0.isNumber || $0 == "." }
+        guard digits.count >= 6, let value = Double(digits) else { return nil }
+        let whole = Int(value)
+        return Double(whole / 10_000 * 3600 + whole / 100 % 100 * 60) + value - Double(whole / 100 * 100)
+    }
+}
+
+/// The vector at right angles to both.
+func cross(_ a: SIMD3<Double>, _ b: SIMD3<Double>) -> SIMD3<Double> {
+    SIMD3(a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x)
+}
+
+/// The inner product.
+func dot(_ a: SIMD3<Double>, _ b: SIMD3<Double>) -> Double { (a * b).sum() }

@@ -1,0 +1,121 @@
+import Access
+import Foundation
+import HTTPDaemon
+import Jobs
+import Logging
+import Telemetry
+
+/// What operators look at: metrics, the audit table, webhooks that were given up.
+extension Routes {
+    func metricsPage(_ call: Call) throws -> Response {
+        _ = try call.query()
+        return .data(200, Data(metrics.registry.exposition().utf8), type: MetricRegistry.contentType)
+    }
+
+    func auditTable(_ call: Call) throws -> Response {
+        let query = try call.query("after", "limit")
+        let after = try Self.number(query["after"], "after", in: 0...Int.max) ?? 0
+        let limit = try Self.number(query["limit"], "limit", in: 1...1_000) ?? 100
+        let entries = try audit.entries(after: after, limit: limit)
+        return .json(200, AuditJSON(entries: entries.map(AuditEntryJSON.init), last: entries.last?.sequence ?? after))
+    }
+
+    func deadWebhooks(_ call: Call) throws -> Response {
+        let query = try call.query("after", "limit")
+        let after = try Self.number(query["after"], "after", in: 0...Int.max) ?? 0
+        let limit = try Self.number(query["limit"], "limit", in: 1...500) ?? 50
+        return .json(
+            200,
+            DeadWebhooksJSON(webhooks: try outbox.deadLetters(after: after, limit: limit).map(DeadWebhookJSON.init)))
+    }
+
+    /// Tries a webhook again that was given up.
+    func retryWebhook(_ call: Call) throws -> Response {
+        _ = try call.query()
+        guard let id = Int(call.id), try outbox.retry(id, at: Date()) else {
+            throw Problem(404, "unknown_webhook", "There is no webhook with this number that was given up.")
+        }
+        return Response(status: 204)
+    }
+
+    /// A whole number of the query; nil if it is not there.
+    static func number(_ text: String?, _ name: String, in range: ClosedRange<Int>) throws(Problem) -> Int? {
+        guard let text else { return nil }
+        guard let number = Int(text), range.contains(number) else {
+            let most = range.upperBound == .max ? "on" : "to \(range.upperBound)"
+            throw Problem(400, "bad_query", "\(name) must be a whole number from \(range.lowerBound) \(most).")
+        }
+        return number
+    }
+
+    /// Keeps who did what. What was done stays done if this fails: the log says so.
+    func record(
+        _ action: String, by caller: Caller, job: JobID?, outcome: String, request: RequestHead, logger: Logger
+    ) {
+        do {
+            try audit.append(
+                AuditEntry(actor: caller.name, action: action, job: job, outcome: outcome, request: request.id))
+        } catch {
+            logger.error("audit entry lost", metadata: ["action": "\(action)", "error": "\(type(of: error))"])
+        }
+    }
+}
+
+extension Caller {
+    /// Someone who did not say who they are.
+    static let unknown = Caller(name: "unknown", roles: [])
+}
+
+/// openapi.yaml, schema `Audit`.
+struct AuditJSON: Codable, Sendable {
+    let entries: [AuditEntryJSON]
+    let last: Int
+}
+
+/// One row of the audit table.
+struct AuditEntryJSON: Codable, Sendable {
+    let sequence: Int
+    let time: Date
+    let actor: String
+    let action: String
+    @Nullable var job: String?
+    let outcome: String
+    @Nullable var request: String?
+
+    init(_ entry: AuditEntry) {
+        sequence = entry.sequence
+        time = entry.time
+        actor = entry.actor
+        action = entry.action
+        outcome = entry.outcome
+        job = entry.job.map { "\($0)" }
+        request = entry.request
+    }
+}
+
+/// openapi.yaml, schema `DeadWebhooks`. The URL may hold a secret of the client: it is not shown.
+struct DeadWebhooksJSON: Codable, Sendable { let webhooks: [DeadWebhookJSON] }
+
+/// A webhook that was given up.
+struct DeadWebhookJSON: Codable, Sendable {
+    let id: Int
+    let job: String
+    let state: JobState
+    let attempts: Int
+    @Nullable var failure: String?
+    let createdAt: Date
+
+    enum CodingKeys: String, CodingKey {
+        case id, job, state, attempts, failure
+        case createdAt = "created_at"
+    }
+
+    init(_ delivery: WebhookDelivery) {
+        id = delivery.id
+        job = "\(delivery.job)"
+        state = delivery.state
+        attempts = delivery.attempts
+        createdAt = delivery.createdAt
+        failure = delivery.failure
+    }
+}

@@ -1,0 +1,97 @@
+import ArgumentParser
+import Compute
+import Dicom
+import Foundation
+
+/// `hepar import-dicom`: one CT volume out of DICOM files.
+struct ImportDicom: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import-dicom",
+        abstract: "Make one CT volume of DICOM files.",
+        discussion: """
+            Takes an axial volume, portal-venous before others, then the one with most slices, and writes it in \
+            Hounsfield units. Nothing that names the patient is written or printed.
+            """)
+
+    @Argument(help: "DICOM files, or one .zip of them.")
+    var files: [String]
+
+    @Option(name: .shortAndLong, help: "Where the volume is written: .nii.gz or .nii.")
+    var output: String
+
+    @Option(help: "Take this series: SeriesNumber or SeriesInstanceUID.")
+    var series: String?
+
+    @Option(help: "Take this acquisition: AcquisitionNumber.")
+    var acquisition: Int?
+
+    @Flag(help: "Put UIDs into the report; they lead to the patient in an archive.")
+    var uids = false
+
+    @Flag(help: "Print the report as JSON, or the error.")
+    var json = false
+
+    @Option(help: "An existing folder where a zip is unpacked. [default: a temporary one]")
+    var work: String?
+
+    @Option(help: .hidden)
+    var limits: ChildLimits?
+
+    func run() throws {
+        // Before an input is touched.
+        if let limits, !limits.apply() { throw ExitCode(1) }
+        guard output.lowercased().hasSuffix(".nii.gz") || output.lowercased().hasSuffix(".nii") else {
+            throw ValidationError("The output is named \(output). Its name must end in .nii.gz or .nii.")
+        }
+        do throws(DicomError) {
+            let report = try imported()
+            print(json ? Self.text(report) : DicomText.summary(of: report))
+        } catch {
+            guard json else { throw error }
+            print(Self.text(DicomFailure(error)))
+            throw ExitCode(error.isUsersFault ? 2 : 1)
+        }
+    }
+
+    private func imported() throws(DicomError) -> DicomReport {
+        let folder = work ?? FileManager.default.temporaryDirectory.appending(path: "hepar-\(UUID().uuidString)").path
+        if work == nil {
+            guard mkdir(folder, 0o700) == 0 else { throw .importFailed(reason: .workFolder) }
+        }
+        defer { if work == nil { try? FileManager.default.removeItem(atPath: folder) } }
+        return try importDicom(
+            files.map { URL(filePath: $0) }, work: URL(filePath: folder), output: URL(filePath: output),
+            options: DicomOptions(series: series, acquisition: acquisition, includeUIDs: uids),
+            team: ThreadTeam(threads: 1))
+    }
+
+    private static func text(_ value: some Encodable) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    }
+}
+
+extension ChildLimits: ExpressibleByArgument {
+    /// Reads ``ChildLimits/text``.
+    public init?(argument: String) { self.init(argument) }
+}
+
+/// An import as people read it on a terminal.
+private enum DicomText {
+    static func summary(of report: DicomReport) -> String {
+        var lines = report.volumes.map { volume in
+            let number = { (value: Int?) in value.map(String.init) ?? "-" }
+            let spacing = volume.spacingMm.map { String(format: "%.3f", $0) }.joined(separator: " x ")
+            let verdict = volume.taken ? "taken" : volume.refusal?.message ?? "not taken"
+            return """
+                \(volume.number): series \(number(volume.seriesNumber)), acquisition \(number(volume.acquisitionNumber)), \
+                \(volume.phase.rawValue), \(volume.columns) x \(volume.rows) x \(volume.slices), \(spacing) mm, \
+                \(volume.transferSyntax.rawValue): \(verdict)
+                """
+        }
+        lines += report.leftOut.map { "left out: \($0.files) files, \($0.reason.rawValue)" }
+        lines += report.findings.map(\.message)
+        return lines.joined(separator: "\n")
+    }
+}
