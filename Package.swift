@@ -95,7 +95,7 @@ let package = Package(
             ]),
         .testTarget(
             name: "heparTests",
-            dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "hepar"]),
+            dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "Webhooks", "hepar"]),
     ],
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17

@@ -52,10 +52,28 @@ extension Routes {
         }
     }
 
+    /// The report: JSON, or the page that a person reads and prints where the client asks for HTML.
     func report(_ call: Call) throws -> Response {
-        _ = try call.query()
-        let (_, folder, _) = try succeeded(call)
-        return .file(200, folder.appending(path: JobFiles.report), type: "application/json")
+        let format = try call.query("format")["format"]
+        guard [nil, "json", "html"].contains(format) else {
+            throw Problem(400, "bad_query", "format must be json or html.")
+        }
+        let (job, folder, _) = try succeeded(call)
+        let file = folder.appending(path: JobFiles.report)
+        let prefersPage = call.request.head.headers["Accept"]?.contains("text/html") == true
+        guard format == "html" || (format == nil && prefersPage) else {
+            return .file(200, file, type: "application/json", headers: ["Vary": "Accept"])
+        }
+        let slices = try outlinedSlices(
+            .overview(6), of: try image(of: job, in: folder), mask: folder.appending(path: JobFiles.mask),
+            limits: config.volumeLimits, team: team
+        ).map { ReportPage.Slice(number: $0.fileNumber, png: try $0.picture.png()) }
+        let page = ReportPage(report: try Report(at: file), job: JobJSON(job), slices: slices)
+        // A page without scripts that may load nothing, whatever should get into it.
+        let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+        return .data(
+            200, Data(page.html.utf8), type: "text/html; charset=utf-8",
+            headers: ["Vary": "Accept", "Content-Security-Policy": policy])
     }
 
     /// The label map, or with `label` 1 where that label is and 0 elsewhere.

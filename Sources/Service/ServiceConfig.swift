@@ -112,7 +112,7 @@ extension ServiceConfig {
 
     /// Variables with this prefix are settings; the ones of `notSettings` belong to the tests and the command line.
     private static let environmentPrefix = "HEPAR_"
-    static let notSettings: Set<String> = ["HEPAR_SHARED", "HEPAR_CONFIG"]
+    static let notSettings: Set<String> = ["HEPAR_SHARED", "HEPAR_CONFIG", "HEPAR_CLIENTS_VENV"]
 
     private init(_ settings: consuming SettingsReader) throws(ConfigError) {
         var settings = settings

@@ -1,26 +1,31 @@
-import Foundation
+public import Foundation
 import Synchronization
 
 /// A receiver of webhooks that answers as the path says, one connection at a time, and remembers what it was sent.
-final class TestReceiver: Sendable {
-    struct Received {
-        var head: String
-        var body: Data
+public final class TestReceiver: Sendable {
+    /// One request.
+    public struct Received: Sendable {
+        /// Its request line and header fields.
+        public var head: String
+        /// Its body.
+        public var body: Data
 
         /// The value of a header field.
-        func field(_ name: String) -> String? {
+        public func field(_ name: String) -> String? {
             head.components(separatedBy: "\r\n").first { $0.lowercased().hasPrefix(name.lowercased() + ": ") }
                 .map { String($0.dropFirst(name.count + 2)) }
         }
     }
 
-    let port: Int
+    /// Where it listens, on 127.0.0.1.
+    public let port: Int
     private let listener: Int32
     private let kept = Mutex<[Received]>([])
     private let isEnding = Atomic<Bool>(false)
     private let hasEnded = DispatchSemaphore(value: 0)
 
-    init() {
+    /// A receiver that listens on a free port and does not yet answer.
+    public init() {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -38,7 +43,7 @@ final class TestReceiver: Sendable {
     }
 
     /// Runs `body` beside a receiver.
-    static func run<Result>(_ body: (TestReceiver) throws -> Result) rethrows -> Result {
+    public static func run<Result>(_ body: (TestReceiver) throws -> Result) rethrows -> Result {
         let receiver = TestReceiver()
         let thread = Thread {
             receiver.serve()
@@ -55,12 +60,13 @@ final class TestReceiver: Sendable {
     }
 
     /// Takes no connections any more, and keeps the port. For a receiver that does not run.
-    func refuse() { shutdown(listener, Int32(SHUT_RDWR)) }
+    public func refuse() { shutdown(listener, Int32(SHUT_RDWR)) }
 
-    func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
+    /// The URL of a path here.
+    public func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
 
     /// What was sent so far.
-    var received: [Received] { kept.withLock { $0 } }
+    public var received: [Received] { kept.withLock { $0 } }
 
     private func serve() {
         while !isEnding.load(ordering: .acquiring) {
