@@ -19,8 +19,9 @@ extension Routes {
         // Events do not say whose the job is.
         guard call.caller.reach(.listJobs) == .all else { throw AccessRefusal.forbidden(.listJobs) }
         let isStream = call.request.head.headers["Accept"]?.contains("text/event-stream") == true
-        let last = try Self.number(call.request.head.headers["Last-Event-ID"], "Last-Event-ID", in: 0...Int.max)
-        let first = try Self.number(query["after"], "after", in: 0...Int.max) ?? 0
+        let last = try Self.number(
+            call.request.head.headers["Last-Event-ID"], "Last-Event-ID", in: 0...Self.largestNumber)
+        let first = try Self.number(query["after"], "after", in: 0...Self.largestNumber) ?? 0
         let after = isStream ? last ?? first : first
         let limit = try Self.number(query["limit"], "limit", in: 1...Self.eventLimit) ?? 100
         let wait = try Self.number(query["wait"], "wait", in: 0...Self.longestWait) ?? (isStream ? Self.streamWait : 0)

@@ -14,7 +14,7 @@ extension Routes {
 
     func auditTable(_ call: Call) throws -> Response {
         let query = try call.query("after", "limit")
-        let after = try Self.number(query["after"], "after", in: 0...Int.max) ?? 0
+        let after = try Self.number(query["after"], "after", in: 0...Self.largestNumber) ?? 0
         let limit = try Self.number(query["limit"], "limit", in: 1...1_000) ?? 100
         let entries = try audit.entries(after: after, limit: limit)
         return .json(200, AuditJSON(entries: entries.map(AuditEntryJSON.init), last: entries.last?.sequence ?? after))
@@ -22,7 +22,7 @@ extension Routes {
 
     func deadWebhooks(_ call: Call) throws -> Response {
         let query = try call.query("after", "limit")
-        let after = try Self.number(query["after"], "after", in: 0...Int.max) ?? 0
+        let after = try Self.number(query["after"], "after", in: 0...Self.largestNumber) ?? 0
         let limit = try Self.number(query["limit"], "limit", in: 1...500) ?? 50
         return .json(
             200,
@@ -38,12 +38,15 @@ extension Routes {
         return Response(status: 204)
     }
 
+    /// The largest number of an event or entry that a client may name: the largest that every JSON reader takes exactly.
+    static let largestNumber = (1 << 53) - 1
+
     /// A whole number of the query; nil if it is not there.
     static func number(_ text: String?, _ name: String, in range: ClosedRange<Int>) throws(Problem) -> Int? {
         guard let text else { return nil }
         guard let number = Int(text), range.contains(number) else {
-            let most = range.upperBound == .max ? "on" : "to \(range.upperBound)"
-            throw Problem(400, "bad_query", "\(name) must be a whole number from \(range.lowerBound) \(most).")
+            throw Problem(
+                400, "bad_query", "\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound).")
         }
         return number
     }
