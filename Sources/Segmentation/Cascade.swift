@@ -24,9 +24,6 @@ public struct Segmentation: Sendable {
     /// The most dropped components that are listed one by one.
     public static let droppedLimit = 100
 
-    /// Whether a person should look at the result before it is used: a finding says that it may be wrong.
-    public var needsReview: Bool { findings.needReview }
-
     /// Lesion volume over liver volume; nil without a liver.
     public var tumourBurden: Double? { liverMl > 0 ? lesionMl / liverMl : nil }
 }

@@ -19,14 +19,15 @@ public struct Case: Sendable {
     public var journal: URL?
     /// How to segment.
     public var options: Segmenter.Options
+    /// What was doubtful about the CT before it was segmented; the report tells it too.
+    public var findings: [Finding]
     /// What the CT may have.
     public var limits: VolumeLimits
 
     /// A case.
     public init(
         image: URL, reference: URL? = nil, mask: URL, probabilities: URL? = nil, journal: URL? = nil,
-        options: Segmenter.Options = .init(),
-        limits: VolumeLimits = .init()
+        options: Segmenter.Options = .init(), findings: [Finding] = [], limits: VolumeLimits = .init()
     ) {
         precondition(!options.probabilities || probabilities != nil, "the probabilities need a place")
         self.probabilities = probabilities
@@ -35,6 +36,7 @@ public struct Case: Sendable {
         self.reference = reference
         self.mask = mask
         self.options = options
+        self.findings = findings
         self.limits = limits
     }
 }
@@ -79,7 +81,8 @@ public func run(
         options: job.options)
     journal?.remove()
     return Report(
-        segmentation, header: header, segmenter: segmenter, options: job.options, scores: scores,
+        segmentation, findings: job.findings, header: header, segmenter: segmenter, options: job.options,
+        scores: scores,
         provenance: try Provenance(statement, key: key), timings)
 }
 

@@ -78,6 +78,7 @@ public final class HeparService: Sendable {
         var settings = DaemonSettings()
         settings.host = config.host
         settings.port = config.port
+        settings.partLimit = DicomLimits().files
         settings.handlerThreads = config.handlerThreads
         settings.connectionLimit = config.connectionLimit
         settings.idleTimeoutSeconds = config.idleTimeoutSeconds
@@ -110,7 +111,8 @@ private func work(
     let files = Case(
         image: image, reference: JobFiles.uploaded("reference", in: folder),
         mask: folder.appending(path: JobFiles.mask), probabilities: folder.appending(path: JobFiles.probabilities),
-        journal: folder.appending(path: JobFiles.journal), options: request.options, limits: limits)
+        journal: folder.appending(path: JobFiles.journal), options: request.options, findings: request.findings,
+        limits: limits)
     do {
         context.report(stage: "read", progress: 0)
         let report = try run(files, with: segmenter, key: key, team: team) { progress in

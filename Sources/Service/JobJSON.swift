@@ -81,7 +81,7 @@ struct JobJSON: Codable, Sendable {
         priority = job.priority
         createdAt = job.createdAt
         options = request?.options ?? .init()
-        findings = (request?.findings ?? []) + (result?.findings ?? [])
+        findings = result?.findings ?? request?.findings ?? []
         needsReview = findings.needReview
         links = Links(
             self: path, mask: succeeded ? "\(path)/mask" : nil, report: succeeded ? "\(path)/report" : nil,

@@ -77,7 +77,8 @@ public struct Report: Codable, Sendable {
     }
 
     init(
-        _ segmentation: Segmentation, header: NIfTIHeader, segmenter: Segmenter, options: Segmenter.Options,
+        _ segmentation: Segmentation, findings earlier: [Finding], header: NIfTIHeader, segmenter: Segmenter,
+        options: Segmenter.Options,
         scores: CaseScores?, provenance: Provenance, _ timings: Timings
     ) {
         heparVersion = Hepar.version
@@ -90,8 +91,8 @@ public struct Report: Codable, Sendable {
         lesions = segmentation.lesions
         dropped = segmentation.dropped
         droppedCount = segmentation.droppedCount
-        findings = segmentation.findings
-        needsReview = segmentation.needsReview
+        findings = earlier + segmentation.findings
+        needsReview = findings.needReview
         self.scores = scores
         self.provenance = provenance
         timingsMs = Dictionary(timings.steps.map { ($0.name, $0.ms) }, uniquingKeysWith: +)

@@ -14,7 +14,7 @@ struct ReportPage {
     }
 
     let report: Report
-    /// The report's job: its times, and the findings of its upload.
+    /// The report's job: its times and findings.
     let job: JobJSON
     /// From the feet; three fill a row.
     let slices: [Slice]
@@ -51,7 +51,6 @@ struct ReportPage {
     /// Whether to look again, and why.
     private var verdict: Markup {
         let words: [Finding.Severity: String] = [.error: "Error", .warning: "Warning", .info: "Note"]
-        // The job's own list, for the report knows nothing of the upload's findings.
         let items = Markup(
             job.findings.map { finding in
                 """

@@ -48,13 +48,13 @@ struct Segment: ParsableCommand {
             }
         }
         // The same judgement as an upload gets: truncation, a damaged gzip, air only.
-        _ = try inspectScan(at: URL(filePath: ct))
+        let findings = try inspectScan(at: URL(filePath: ct)).findings
         let team = ThreadTeam(threads: engine.threads)
         let segmenter = try Segmenter(models: engine.modelFolder, algorithm: engine.algorithm, team: team)
         let files = Case(
             image: URL(filePath: ct), reference: reference.map { URL(filePath: $0) }, mask: URL(filePath: output),
             probabilities: probabilities.map { URL(filePath: $0) },
-            options: Segmenter.Options(full: full, probabilities: probabilities != nil))
+            options: Segmenter.Options(full: full, probabilities: probabilities != nil), findings: findings)
         let bar = ProgressBar()
         let result = try Service.run(files, with: segmenter, team: team) { bar.show($0) }
         bar.finish()
