@@ -54,7 +54,7 @@ public struct DicomImporter: Sendable {
         case .timedOut: throw .timeout(seconds: limits.wallSeconds)
         case .tooTalkative: throw .importFailed(reason: .noAnswer)
         case .signalled(let signal):
-            // The limit on processor time speaks by SIGXCPU, or by SIGKILL where soft and hard limit are one.
+            // The limit on processor time.
             if signal == Int(SIGXCPU) { throw .timeout(seconds: limits.cpuSeconds) }
             throw .unreadable(signal: signal)
         }

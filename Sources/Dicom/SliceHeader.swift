@@ -71,7 +71,9 @@ extension SliceHeader {
         let frames = max(1, file.integer(.frames) ?? 1)
         let position = file.numbers(.position, limit: 3)
         let directions = file.numbers(.orientation, limit: 6)
-        guard frames > 1 || (position.count == 3 && directions.count == 6) else { return .leftOut(.noPosition) }
+        // No patient lies 100 m from the scanner; NIfTI's single precision would not hold it.
+        let isPlaced = position.count == 3 && directions.count == 6 && position.allSatisfy { abs($0) < 1e5 }
+        guard frames > 1 || isPlaced else { return .leftOut(.noPosition) }
         return .slice(
             SliceHeader(file, url, isOriginal: kinds.first == "ORIGINAL", frames, rows, columns, position, directions))
     }
@@ -142,7 +144,7 @@ extension DicomFile {
         var text = Substring(text(tag))
         if tag.value == DicomTag.acquisitionDateTime.value { text = text.dropFirst(8) }
         let digits = text.prefix { $0.isNumber || $0 == "." }
-        guard digits.count >= 6, let value = Double(digits) else { return nil }
+        guard digits.count >= 6, let value = Double(digits), value < 240_000 else { return nil }
         let whole = Int(value)
         return Double(whole / 10_000 * 3600 + whole / 100 % 100 * 60) + value - Double(whole / 100 * 100)
     }
