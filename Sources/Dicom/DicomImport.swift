@@ -47,10 +47,11 @@ public func importDicom(
     var slices: [SliceHeader] = []
     var leftOut: [LeftOutReason: Int] = [:]
     for file in unpacked {
-        switch try judge(file) {
-        case .slice(let slice): slices.append(slice)
+        switch try judge(file, limits: options.limits) {
+        case .slices(let found): slices += found
         case .leftOut(let reason): leftOut[reason, default: 0] += 1
         }
+        guard slices.count <= options.limits.files else { throw .tooManyFiles(limit: options.limits.files) }
     }
     let counts = LeftOutReason.allCases.compactMap { reason in
         leftOut[reason].map { DicomReport.LeftOut(reason: reason, files: $0) }
@@ -75,7 +76,7 @@ public func importDicom(
 
 /// Compares slices by digests of their voxels, so that each is decoded once however many lie at its position.
 private struct VoxelDigests {
-    private var known: [URL: Int?] = [:]
+    private var known: [URL: [Int: Int?]] = [:]
 
     mutating func areSame(_ a: SliceHeader, _ b: SliceHeader) -> Bool {
         guard a.slope == b.slope, a.intercept == b.intercept, let first = digest(a) else { return false }
@@ -84,9 +85,9 @@ private struct VoxelDigests {
 
     /// Nil where the slice cannot be decoded.
     private mutating func digest(_ slice: SliceHeader) -> Int? {
-        if let digest = known[slice.file] { return digest }
+        if let digest = known[slice.file]?[slice.frame] { return digest }
         let digest = (try? slice.decoded())?.hashValue
-        known[slice.file] = .some(digest)
+        known[slice.file, default: [:]][slice.frame] = .some(digest)
         return digest
     }
 }

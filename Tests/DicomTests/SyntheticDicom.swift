@@ -30,6 +30,9 @@ struct SyntheticSlice {
     /// Stored values, row after row.
     var pixels: [Int] = []
 
+    /// Frames of an enhanced image, whose places and scaling are in functional groups; none for an ordinary slice.
+    var enhancedFrames: [SyntheticSlice] = []
+
     /// The file's bytes.
     var bytes: [UInt8] {
         let isBig = syntax == "1.2.840.10008.1.2.2"
@@ -57,16 +60,19 @@ struct SyntheticSlice {
         for (element, number) in [(0x0011, seriesNumber), (0x0012, acquisition), (0x0013, instanceNumber)] {
             if let number { set.add(0x0020, UInt16(element), "IS", "\(number)") }
         }
-        set.add(0x0020, 0x0032, "DS", numbers([position.x, position.y, position.z]))
-        set.add(0x0020, 0x0037, "DS", numbers(directions))
+        if enhancedFrames.isEmpty {
+            set.add(0x0020, 0x0032, "DS", numbers([position.x, position.y, position.z]))
+            set.add(0x0020, 0x0037, "DS", numbers(directions))
+        }
         set.add(0x0020, 0x0052, "UI", "1.2.3.9")
         if let temporalPosition { set.add(0x0020, 0x0100, "IS", "\(temporalPosition)") }
         set.add(0x0028, 0x0002, "US", shorts: [1])
         set.add(0x0028, 0x0004, "CS", "MONOCHROME2")
+        let frames = enhancedFrames.isEmpty ? frames : enhancedFrames.count
         if let frames { set.add(0x0028, 0x0008, "IS", "\(frames)") }
         set.add(0x0028, 0x0010, "US", shorts: [UInt16(rows)])
         set.add(0x0028, 0x0011, "US", shorts: [UInt16(columns)])
-        set.add(0x0028, 0x0030, "DS", numbers([spacing.row, spacing.column]))
+        if enhancedFrames.isEmpty { set.add(0x0028, 0x0030, "DS", numbers([spacing.row, spacing.column])) }
         set.add(0x0028, 0x0100, "US", shorts: [16])
         set.add(0x0028, 0x0101, "US", shorts: [UInt16(bitsStored)])
         set.add(0x0028, 0x0102, "US", shorts: [UInt16(bitsStored - 1)])
@@ -74,10 +80,36 @@ struct SyntheticSlice {
         if let padding {
             set.add(0x0028, 0x0120, isSigned ? "SS" : "US", shorts: [UInt16(truncatingIfNeeded: padding)])
         }
-        set.add(0x0028, 0x1052, "DS", "\(intercept)")
-        set.add(0x0028, 0x1053, "DS", "\(slope)")
-        set.add(0x7FE0, 0x0010, "OW", shorts: pixels.map { UInt16(truncatingIfNeeded: $0) })
+        if enhancedFrames.isEmpty {
+            set.add(0x0028, 0x1052, "DS", "\(intercept)")
+            set.add(0x0028, 0x1053, "DS", "\(slope)")
+        } else {
+            addGroups(to: &set)
+        }
+        let all = enhancedFrames.isEmpty ? pixels : enhancedFrames.flatMap(\.pixels)
+        set.add(0x7FE0, 0x0010, "OW", shorts: all.map { UInt16(truncatingIfNeeded: $0) })
         return set.bytes
+    }
+
+    /// Orientation and spacing for all frames, place and scaling for each.
+    private func addGroups(to set: inout DataSetWriter) {
+        let empty = DataSetWriter(isBigEndian: set.isBigEndian, isImplicit: set.isImplicit)
+        var (shared, orientation, measures) = (empty, empty, empty)
+        orientation.add(0x0020, 0x0037, "DS", numbers(directions))
+        measures.add(0x0028, 0x0030, "DS", numbers([spacing.row, spacing.column]))
+        shared.add(0x0020, 0x9116, items: [orientation])
+        shared.add(0x0028, 0x9110, items: [measures])
+        set.add(0x5200, 0x9229, items: [shared])
+        let items = enhancedFrames.map { frame in
+            var (item, position, scaling) = (empty, empty, empty)
+            position.add(0x0020, 0x0032, "DS", numbers([frame.position.x, frame.position.y, frame.position.z]))
+            scaling.add(0x0028, 0x1052, "DS", "\(frame.intercept)")
+            scaling.add(0x0028, 0x1053, "DS", "\(frame.slope)")
+            item.add(0x0020, 0x9113, items: [position])
+            item.add(0x0028, 0x9145, items: [scaling])
+            return item
+        }
+        set.add(0x5200, 0x9230, items: items)
     }
 
     private func numbers(_ values: [Double]) -> String {
@@ -105,13 +137,22 @@ private struct DataSetWriter {
         add(group, element, type, words.flatMap(encoded))
     }
 
+    /// A sequence.
+    mutating func add(_ group: UInt16, _ element: UInt16, items: [DataSetWriter]) {
+        let value = items.flatMap { item in
+            encoded(UInt16(0xFFFE)) + encoded(UInt16(0xE000)) + encoded(UInt32(item.bytes.count)) + item.bytes
+        }
+        add(group, element, "SQ", value)
+    }
+
     private mutating func add(_ group: UInt16, _ element: UInt16, _ type: String, _ value: [UInt8]) {
         bytes += encoded(group) + encoded(element)
         if isImplicit {
             bytes += encoded(UInt32(value.count))
         } else {
             bytes += Array(type.utf8)
-            bytes += type == "OW" ? [0, 0] + encoded(UInt32(value.count)) : encoded(UInt16(value.count))
+            bytes +=
+                type == "OW" || type == "SQ" ? [0, 0] + encoded(UInt32(value.count)) : encoded(UInt16(value.count))
         }
         bytes += value
     }

@@ -109,6 +109,20 @@ import Testing
         #expect(run.hu(0, 0, 0) == 5 && run.hu(1, 0, 0) == -1)
     }
 
+    /// One file of many frames, in order and not, holds what as many files do.
+    @Test(arguments: ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+    func enhancedImage(syntax: String) throws {
+        var slices = syntheticSeries()
+        slices[7].slope = 2
+        var file = SyntheticSlice()
+        file.syntax = syntax
+        file.sopClass = "1.2.840.10008.5.1.4.1.1.2.1"
+        file.enhancedFrames = slices.reversed()
+        let run = try ImportRun.of([file])
+        #expect(run.report.files == 1 && run.taken?.slices == 12)
+        #expect(try run.bytes == ImportRun.of(slices).bytes)
+    }
+
     @Test func uidsOnlyIfAskedFor() throws {
         let slices = syntheticSeries()
         let run = try ImportRun.of(slices.reversed(), options: DicomOptions(includeUIDs: true))
