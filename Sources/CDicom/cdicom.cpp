@@ -4,7 +4,6 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
-#include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "jpeg2000.h"
+#include "rle.h"
 
 struct cdicom_file {
     DcmFileFormat format;
@@ -36,7 +36,6 @@ void set_up() {
         OFLog::configure(OFLogger::OFF_LOG_LEVEL);
         DJDecoderRegistration::registerCodecs();
         DJLSDecoderRegistration::registerCodecs();
-        DcmRLEDecoderRegistration::registerCodecs();
     });
 }
 
@@ -238,11 +237,14 @@ cdicom_status decode(
     const size_t count = static_cast<size_t>(rows) * columns; // at most 2^24
     if (capacity < count) return CDICOM_UNKNOWN_PIXELS;
 
-    if (is_jpeg2000(data->getOriginalXfer())) {
+    const E_TransferSyntax syntax = data->getOriginalXfer();
+    if (is_jpeg2000(syntax) || syntax == EXS_RLELossless) {
         std::vector<uint8_t> bytes;
         const cdicom_status gathered = codestream(data, frame, pixels, bytes);
         if (gathered != CDICOM_OK) return gathered;
-        const cdicom_status decoded = decode_jpeg2000(bytes.data(), bytes.size(), rows, columns, out);
+        const cdicom_status decoded =
+            is_jpeg2000(syntax) ? decode_jpeg2000(bytes.data(), bytes.size(), rows, columns, out)
+                                : decode_rle(bytes.data(), bytes.size(), pixels.allocated / 8, count, out);
         if (decoded != CDICOM_OK) return decoded;
         // The codestream may say unsigned where the header says signed, and the header is right.
         for (size_t i = 0; i < count; i++) out[i] = stored_value(static_cast<uint32_t>(out[i]), pixels);

@@ -42,6 +42,21 @@ import Testing
         #expect(try slice.decoded() == Self.expected.map { $0 - 1500 })
     }
 
+    /// DCMTK's own decoder of 3.6.7 reads wherever an RLE segment's offset points.
+    @Test func segmentOutsideTheFrame() throws {
+        var bytes = [UInt8](try Data(contentsOf: SharedData.fixture("dicom/rle.dcm")))
+        // Two segments, the first behind the header of 64 bytes.
+        let header: [UInt8] = [2, 0, 0, 0, 64, 0, 0, 0]
+        let start = try #require(bytes.indices.first { bytes[$0...].starts(with: header) })
+        bytes[start + 7] = 0x70
+        try withTemporaryFolder { folder in
+            let file = folder.appending(path: "file")
+            try Data(bytes).write(to: file)
+            guard case .slices(let slices) = try judge(file, limits: DicomLimits()) else { return }
+            #expect(throws: DicomError.damagedSlice) { try slices[0].decoded() }
+        }
+    }
+
     /// A file that breaks off is refused or left out, wherever it does.
     @Test(arguments: fixtures.map(\.0))
     func truncated(name: String) throws {
