@@ -74,6 +74,8 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
         .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "TestSupport"]),
+        .testTarget(
+            name: "DicomTests", dependencies: ["CZlib", "Compute", "Dicom", "Imaging", "TestSupport", "hepar"]),
         .testTarget(name: "MetricsTests", dependencies: ["Compute", "Metrics", "TestSupport"]),
         .testTarget(name: "InferenceTests", dependencies: ["CKernels", "Inference", "TestSupport"]),
         .testTarget(name: "SegmentationTests", dependencies: ["Phantom", "Segmentation", "TestSupport"]),

@@ -4,7 +4,6 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
-#include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "jpeg2000.h"
+#include "rle.h"
 
 struct cdicom_file {
     DcmFileFormat format;
@@ -36,7 +36,6 @@ void set_up() {
         OFLog::configure(OFLogger::OFF_LOG_LEVEL);
         DJDecoderRegistration::registerCodecs();
         DJLSDecoderRegistration::registerCodecs();
-        DcmRLEDecoderRegistration::registerCodecs();
     });
 }
 
@@ -87,6 +86,34 @@ DcmTagKey key_of(uint32_t tag) {
     return DcmTagKey(static_cast<Uint16>(tag >> 16), static_cast<Uint16>(tag & 0xFFFF));
 }
 
+size_t numbers(DcmItem *item, uint32_t tag, double *out, size_t capacity) {
+    DcmElement *element = nullptr;
+    if (item->findAndGetElement(key_of(tag), element).bad() || element == nullptr) return 0;
+    size_t count = 0;
+    while (count < capacity) {
+        Float64 real = 0;
+        Sint32 whole = 0;
+        Uint32 natural = 0;
+        Uint16 word = 0;
+        Sint16 signed_word = 0;
+        if (element->getFloat64(real, count).good()) {
+            out[count] = real;
+        } else if (element->getSint32(whole, count).good()) {
+            out[count] = whole;
+        } else if (element->getUint32(natural, count).good()) {
+            out[count] = natural;
+        } else if (element->getUint16(word, count).good()) {
+            out[count] = word;
+        } else if (element->getSint16(signed_word, count).good()) {
+            out[count] = signed_word;
+        } else {
+            break;
+        }
+        count++;
+    }
+    return count;
+}
+
 void copy_text(const char *text, char *out, size_t capacity) {
     if (capacity == 0) return;
     std::snprintf(out, capacity, "%s", text == nullptr ? "" : text);
@@ -95,9 +122,10 @@ void copy_text(const char *text, char *out, size_t capacity) {
 // How stored values lie in the decoded bytes.
 struct PixelFormat {
     Uint16 allocated = 0, stored = 0, high_bit = 0, is_signed = 0;
+    Sint32 frames = 1;
 };
 
-cdicom_status pixel_format(DcmItem *data, uint16_t rows, uint16_t columns, PixelFormat &format) {
+cdicom_status pixel_format(DcmItem *data, uint32_t frame, uint16_t rows, uint16_t columns, PixelFormat &format) {
     Uint16 found_rows = 0, found_columns = 0, samples = 1;
     data->findAndGetUint16(DCM_Rows, found_rows);
     data->findAndGetUint16(DCM_Columns, found_columns);
@@ -106,10 +134,10 @@ cdicom_status pixel_format(DcmItem *data, uint16_t rows, uint16_t columns, Pixel
     data->findAndGetUint16(DCM_PixelRepresentation, format.is_signed);
     if (data->findAndGetUint16(DCM_BitsStored, format.stored).bad()) format.stored = format.allocated;
     if (data->findAndGetUint16(DCM_HighBit, format.high_bit).bad()) format.high_bit = format.stored - 1;
-    Sint32 frames = 1;
-    data->findAndGetSint32(DCM_NumberOfFrames, frames);
+    if (data->findAndGetSint32(DCM_NumberOfFrames, format.frames).bad() || format.frames < 1) format.frames = 1;
     const bool sound = found_rows == rows && found_columns == columns && rows > 0 && columns > 0 &&
-                       rows <= longest_side && columns <= longest_side && samples == 1 && frames <= 1 &&
+                       rows <= longest_side && columns <= longest_side && samples == 1 &&
+                       frame < static_cast<uint32_t>(format.frames) &&
                        (format.allocated == 8 || format.allocated == 16) && format.stored >= 1 &&
                        format.stored <= format.allocated && format.high_bit < format.allocated &&
                        format.high_bit + 1 >= format.stored;
@@ -125,8 +153,8 @@ int32_t stored_value(uint32_t raw, const PixelFormat &format) {
                                               : static_cast<int32_t>(value);
 }
 
-// All fragments of a single frame, one after the other: a frame may be spread over several.
-cdicom_status codestream(DcmItem *data, std::vector<uint8_t> &bytes) {
+// The fragments of a frame, one after the other: a single frame may be spread over several, of many each has its own.
+cdicom_status codestream(DcmItem *data, uint32_t frame, const PixelFormat &format, std::vector<uint8_t> &bytes) {
     DcmElement *element = nullptr;
     if (data->findAndGetElement(DCM_PixelData, element).bad()) return CDICOM_NO_PIXELS;
     auto *pixels = dynamic_cast<DcmPixelData *>(element);
@@ -138,7 +166,12 @@ cdicom_status codestream(DcmItem *data, std::vector<uint8_t> &bytes) {
     if (pixels->getEncapsulatedRepresentation(syntax, parameter, sequence).bad() || sequence == nullptr) {
         return CDICOM_NOT_DECODED;
     }
-    for (unsigned long index = 1; index < sequence->card(); index++) { // item 0 is the offset table
+    // Item 0 is the offset table.
+    const bool single = format.frames == 1;
+    if (!single && sequence->card() != static_cast<unsigned long>(format.frames) + 1) return CDICOM_NOT_DECODED;
+    const unsigned long begin = single ? 1 : frame + 1;
+    const unsigned long end = single ? sequence->card() : begin + 1;
+    for (unsigned long index = begin; index < end; index++) {
         DcmPixelItem *item = nullptr;
         Uint8 *fragment = nullptr;
         if (sequence->getItem(item, index).bad() || item == nullptr) return CDICOM_TRUNCATED;
@@ -150,6 +183,22 @@ cdicom_status codestream(DcmItem *data, std::vector<uint8_t> &bytes) {
 
 bool is_jpeg2000(E_TransferSyntax syntax) {
     return syntax == EXS_JPEG2000 || syntax == EXS_JPEG2000LosslessOnly;
+}
+
+// One frame of several; the others are neither read nor decoded.
+cdicom_status plain_frame(DcmDataset *data, uint32_t frame, std::vector<uint16_t> &words) {
+    DcmElement *element = nullptr;
+    if (data->findAndGetElement(DCM_PixelData, element).bad()) return CDICOM_NO_PIXELS;
+    auto *pixels = dynamic_cast<DcmPixelData *>(element);
+    if (pixels == nullptr) return CDICOM_NO_PIXELS;
+    const size_t bytes = words.size() * sizeof(uint16_t);
+    Uint32 size = 0;
+    if (pixels->getUncompressedFrameSize(data, size).bad() || size > bytes) return CDICOM_UNKNOWN_PIXELS;
+    Uint32 fragment = 0; // 0: DCMTK looks for it
+    OFString colours;
+    const OFCondition result =
+        pixels->getUncompressedFrame(data, frame, fragment, words.data(), static_cast<Uint32>(bytes), colours);
+    return result.good() ? CDICOM_OK : CDICOM_TRUNCATED;
 }
 
 // The bytes of decoded or never compressed pixels, in this machine's byte order.
@@ -175,30 +224,43 @@ cdicom_status plain_pixels(DcmDataset *data, size_t needed, const uint8_t *&byte
     return CDICOM_OK;
 }
 
-cdicom_status decode(const char *path, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
+cdicom_status decode(
+    const char *path, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
     DcmFileFormat format;
     const cdicom_status loaded = load(path, format, true);
     // The header was sound before: what fails now is the pixels' length.
     if (loaded != CDICOM_OK) return loaded == CDICOM_DAMAGED ? CDICOM_TRUNCATED : loaded;
     DcmDataset *data = format.getDataset();
     PixelFormat pixels;
-    const cdicom_status known = pixel_format(data, rows, columns, pixels);
+    const cdicom_status known = pixel_format(data, frame, rows, columns, pixels);
     if (known != CDICOM_OK) return known;
     const size_t count = static_cast<size_t>(rows) * columns; // at most 2^24
     if (capacity < count) return CDICOM_UNKNOWN_PIXELS;
 
-    if (is_jpeg2000(data->getOriginalXfer())) {
+    const E_TransferSyntax syntax = data->getOriginalXfer();
+    if (is_jpeg2000(syntax) || syntax == EXS_RLELossless) {
         std::vector<uint8_t> bytes;
-        const cdicom_status gathered = codestream(data, bytes);
+        const cdicom_status gathered = codestream(data, frame, pixels, bytes);
         if (gathered != CDICOM_OK) return gathered;
-        const cdicom_status decoded = decode_jpeg2000(bytes.data(), bytes.size(), rows, columns, out);
+        const cdicom_status decoded =
+            is_jpeg2000(syntax) ? decode_jpeg2000(bytes.data(), bytes.size(), rows, columns, out)
+                                : decode_rle(bytes.data(), bytes.size(), pixels.allocated / 8, count, out);
         if (decoded != CDICOM_OK) return decoded;
         // The codestream may say unsigned where the header says signed, and the header is right.
         for (size_t i = 0; i < count; i++) out[i] = stored_value(static_cast<uint32_t>(out[i]), pixels);
         return CDICOM_OK;
     }
     const uint8_t *bytes = nullptr;
-    const cdicom_status plain = plain_pixels(data, count * (pixels.allocated / 8), bytes);
+    const size_t needed = count * (pixels.allocated / 8);
+    std::vector<uint16_t> words;
+    cdicom_status plain;
+    if (pixels.frames > 1) {
+        words.resize((needed + 1) / 2);
+        plain = plain_frame(data, frame, words);
+        bytes = reinterpret_cast<const uint8_t *>(words.data());
+    } else {
+        plain = plain_pixels(data, needed, bytes);
+    }
     if (plain != CDICOM_OK) return plain;
     if (pixels.allocated == 8) {
         for (size_t i = 0; i < count; i++) out[i] = stored_value(bytes[i], pixels);
@@ -249,37 +311,36 @@ extern "C" void cdicom_text(const cdicom_file *file, uint32_t tag, char *out, si
 
 extern "C" size_t cdicom_numbers(const cdicom_file *file, uint32_t tag, double *out, size_t capacity) {
     try {
-        DcmElement *element = nullptr;
-        if (item_of(file, tag)->findAndGetElement(key_of(tag), element).bad() || element == nullptr) return 0;
-        size_t count = 0;
-        while (count < capacity) {
-            Float64 real = 0;
-            Sint32 whole = 0;
-            Uint16 word = 0;
-            Sint16 signed_word = 0;
-            if (element->getFloat64(real, count).good()) {
-                out[count] = real;
-            } else if (element->getSint32(whole, count).good()) {
-                out[count] = whole;
-            } else if (element->getUint16(word, count).good()) {
-                out[count] = word;
-            } else if (element->getSint16(signed_word, count).good()) {
-                out[count] = signed_word;
-            } else {
-                break;
-            }
-            count++;
+        return numbers(item_of(file, tag), tag, out, capacity);
+    } catch (...) {
+        return 0;
+    }
+}
+
+extern "C" size_t cdicom_frame_numbers(
+    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, double *out, size_t capacity) {
+    try {
+        const DcmTagKey group = key_of(sequence);
+        DcmItem *all = nullptr, *own = nullptr;
+        DcmItem *data = item_of(file, tag);
+        if (data->findAndGetSequenceItem(DCM_PerFrameFunctionalGroupsSequence, all, frame).good() && all != nullptr &&
+            all->findAndGetSequenceItem(group, own).good() && own != nullptr) {
+            return numbers(own, tag, out, capacity);
         }
-        return count;
+        if (data->findAndGetSequenceItem(DCM_SharedFunctionalGroupsSequence, all).good() && all != nullptr &&
+            all->findAndGetSequenceItem(group, own).good() && own != nullptr) {
+            return numbers(own, tag, out, capacity);
+        }
+        return 0;
     } catch (...) {
         return 0;
     }
 }
 
 extern "C" cdicom_status cdicom_decode(
-    const char *path, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
+    const char *path, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
     try {
-        return decode(path, rows, columns, out, capacity);
+        return decode(path, frame, rows, columns, out, capacity);
     } catch (const std::bad_alloc &) {
         return CDICOM_OUT_OF_MEMORY;
     } catch (...) {

@@ -31,16 +31,19 @@ public struct ChildLimits: Equatable, Sendable {
     ///
     /// - Returns: whether the system accepted all of them.
     public func apply() -> Bool {
-        limit(RLIMIT_CORE, to: 0) && limit(RLIMIT_AS, to: memoryMiB << 20) && limit(RLIMIT_CPU, to: cpuSeconds)
+        limit(RLIMIT_CORE, to: 0) && limit(RLIMIT_AS, to: memoryMiB << 20)
+            && limit(RLIMIT_CPU, to: cpuSeconds, slack: 5)
             && limit(RLIMIT_FSIZE, to: fileMiB << 20) && limit(RLIMIT_NOFILE, to: openFiles)
     }
 }
 
-/// Soft and hard limit of the running process; one that is lower already stays.
-private func limit(_ resource: __rlimit_resource, to value: Int) -> Bool {
+/// Soft and hard limit of the running process, `slack` apart; one that is lower already stays.
+///
+/// Past the soft limit on processor time comes SIGXCPU, which tells more than the SIGKILL past the hard one.
+private func limit(_ resource: __rlimit_resource, to value: Int, slack: Int = 0) -> Bool {
     var now = rlimit()
     guard getrlimit(__rlimit_resource_t(resource.rawValue), &now) == 0 else { return false }
-    let highest = min(rlim_t(value), now.rlim_max)
-    var wanted = rlimit(rlim_cur: highest, rlim_max: highest)
+    let highest = min(rlim_t(value + slack), now.rlim_max)
+    var wanted = rlimit(rlim_cur: min(rlim_t(value), highest), rlim_max: highest)
     return setrlimit(__rlimit_resource_t(resource.rawValue), &wanted) == 0
 }

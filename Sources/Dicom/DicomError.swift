@@ -43,7 +43,7 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     case gantryTilt(degrees: Double)
     /// Several slices at a position that nothing tells apart.
     case phasesNotSeparable(slices: Int, positions: Int)
-    /// Several frames in a file.
+    /// Several frames in a file that does not say where each lies.
     case multiFrame(frames: Int)
     /// A spacing that is no number or not of a CT; 0 where it is absent.
     case badSpacing(millimetres: Double)
@@ -196,7 +196,7 @@ extension DicomError: CustomStringConvertible {
             or phases with AcquisitionNumber or InstanceNumber in order.
             """
         case .multiFrame(let frames):
-            "A file holds \(frames) frames (enhanced CT). Send a series with one file for each slice."
+            "A file holds \(frames) frames and not the place of each. Send a series with one file for each slice."
         case .badSpacing(let millimetres):
             "The spacing is \(short(millimetres)) mm. It must be given, and from 0.1 to 20 mm along every axis."
         case .badOrientation:

@@ -26,6 +26,11 @@ struct DicomTag {
     static let position = DicomTag(0x0020, 0x0032)
     static let orientation = DicomTag(0x0020, 0x0037)
     static let frameOfReference = DicomTag(0x0020, 0x0052)
+    static let frameContent = DicomTag(0x0020, 0x9111)
+    static let planePosition = DicomTag(0x0020, 0x9113)
+    static let planeOrientation = DicomTag(0x0020, 0x9116)
+    static let temporalIndex = DicomTag(0x0020, 0x9128)
+    static let frameAcquisition = DicomTag(0x0020, 0x9156)
     static let temporalPosition = DicomTag(0x0020, 0x0100)
     static let samples = DicomTag(0x0028, 0x0002)
     static let frames = DicomTag(0x0028, 0x0008)
@@ -36,6 +41,8 @@ struct DicomTag {
     static let pixelRepresentation = DicomTag(0x0028, 0x0103)
     static let padding = DicomTag(0x0028, 0x0120)
     static let paddingLimit = DicomTag(0x0028, 0x0121)
+    static let pixelMeasures = DicomTag(0x0028, 0x9110)
+    static let pixelTransformation = DicomTag(0x0028, 0x9145)
     static let intercept = DicomTag(0x0028, 0x1052)
     static let slope = DicomTag(0x0028, 0x1053)
 }
@@ -93,6 +100,15 @@ struct DicomFile: ~Copyable {
         return numbers.allSatisfy(\.isFinite) ? numbers : []
     }
 
+    /// The finite numbers of an attribute that an enhanced image keeps in a functional group of a frame or of all.
+    func numbers(_ tag: DicomTag, in sequence: DicomTag, frame: Int, limit: Int = 6) -> [Double] {
+        let numbers = [Double](unsafeUninitializedCapacity: limit) { buffer, count in
+            count = cdicom_frame_numbers(
+                file, UInt32(frame), sequence.value, tag.value, buffer.baseAddress, limit)
+        }
+        return numbers.allSatisfy(\.isFinite) ? numbers : []
+    }
+
     /// The first number of an attribute.
     func number(_ tag: DicomTag) -> Double? { numbers(tag, limit: 1).first }
 
@@ -110,14 +126,14 @@ struct DicomFile: ~Copyable {
     }
 }
 
-/// Decodes the one frame of a file.
+/// Decodes one frame of a file, counted from 0.
 ///
 /// - Returns: `rows` · `columns` stored values, row after row, before slope and intercept.
-func storedValues(of path: String, rows: Int, columns: Int) throws(DicomFault) -> [Int32] {
+func storedValues(of path: String, frame: Int, rows: Int, columns: Int) throws(DicomFault) -> [Int32] {
     guard let height = UInt16(exactly: rows), let width = UInt16(exactly: columns) else { throw .unknownPixels }
     var fault: DicomFault?
     let values = [Int32](unsafeUninitializedCapacity: rows * columns) { buffer, count in
-        fault = DicomFault(cdicom_decode(path, height, width, buffer.baseAddress, buffer.count))
+        fault = DicomFault(cdicom_decode(path, UInt32(frame), height, width, buffer.baseAddress, buffer.count))
         count = fault == nil ? rows * columns : 0
     }
     if let fault { throw fault }

@@ -47,21 +47,19 @@ public func importDicom(
     var slices: [SliceHeader] = []
     var leftOut: [LeftOutReason: Int] = [:]
     for file in unpacked {
-        switch try judge(file) {
-        case .slice(let slice): slices.append(slice)
+        switch try judge(file, limits: options.limits) {
+        case .slices(let found): slices += found
         case .leftOut(let reason): leftOut[reason, default: 0] += 1
         }
+        guard slices.count <= options.limits.files else { throw .tooManyFiles(limit: options.limits.files) }
     }
     let counts = LeftOutReason.allCases.compactMap { reason in
         leftOut[reason].map { DicomReport.LeftOut(reason: reason, files: $0) }
     }
     guard !slices.isEmpty else { throw .noCT(files: unpacked.count, leftOut: counts) }
 
-    let sorted = sortIntoStacks(slices, limits: options.limits) { a, b in
-        guard a.slope == b.slope, a.intercept == b.intercept else { return false }
-        guard let first = try? a.decoded(), let second = try? b.decoded() else { return false }
-        return first == second
-    }
+    var digests = VoxelDigests()
+    let sorted = sortIntoStacks(slices, limits: options.limits) { digests.areSame($0, $1) }
     let choice = try choose(from: sorted.stacks, options: options)
     let taken = sorted.stacks[choice.taken]
     let notes = try taken.write(to: output, team: team)
@@ -76,12 +74,30 @@ public func importDicom(
         uids: options.includeUIDs ? DicomReport.UIDs(taken) : nil)
 }
 
+/// Compares slices by digests of their voxels, so that each is decoded once however many lie at its position.
+private struct VoxelDigests {
+    private var known: [URL: [Int: Int?]] = [:]
+
+    mutating func areSame(_ a: SliceHeader, _ b: SliceHeader) -> Bool {
+        guard a.slope == b.slope, a.intercept == b.intercept, let first = digest(a) else { return false }
+        return first == digest(b)
+    }
+
+    /// Nil where the slice cannot be decoded.
+    private mutating func digest(_ slice: SliceHeader) -> Int? {
+        if let digest = known[slice.file]?[slice.frame] { return digest }
+        let digest = (try? slice.decoded())?.hashValue
+        known[slice.file, default: [:]][slice.frame] = .some(digest)
+        return digest
+    }
+}
+
 private func unpack(_ files: [URL], into work: URL, limits: DicomLimits) throws(DicomError) -> [URL] {
     guard files.count <= limits.files else { throw .tooManyFiles(limit: limits.files) }
     let zips = files.filter(isZip)
     guard let zip = zips.first else { return files }
     guard zips.count == 1 else { throw .zipNested }
-    let folder = work.appending(path: "unpacked")
+    let folder = work.appending(path: "unpacked-\(UUID().uuidString)")
     do {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     } catch {

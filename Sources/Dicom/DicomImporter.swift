@@ -16,8 +16,9 @@ public struct DicomImporter: Sendable {
 
     /// Does what ``importDicom(_:work:output:options:team:)`` does, in a child process.
     ///
-    /// Blocks until the child has ended, at most ``ChildLimits/wallSeconds``. After an error the output is not there;
-    /// `work` may hold unpacked files.
+    /// Blocks until the child has ended, at most ``ChildLimits/wallSeconds``. After an error the output is not there,
+    /// but a child that was ended may leave its beginnings in the output's folder, and `work` unpacked files: give both
+    /// a folder that is removed.
     ///
     /// - Throws: the child's error; ``DicomError/unreadable(signal:)`` where it crashed,
     ///   ``DicomError/timeout(seconds:)``, ``DicomError/importFailed(reason:)``.
@@ -54,7 +55,7 @@ public struct DicomImporter: Sendable {
         case .timedOut: throw .timeout(seconds: limits.wallSeconds)
         case .tooTalkative: throw .importFailed(reason: .noAnswer)
         case .signalled(let signal):
-            // The limit on processor time speaks by SIGXCPU, or by SIGKILL where soft and hard limit are one.
+            // The limit on processor time.
             if signal == Int(SIGXCPU) { throw .timeout(seconds: limits.cpuSeconds) }
             throw .unreadable(signal: signal)
         }

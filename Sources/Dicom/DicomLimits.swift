@@ -2,7 +2,7 @@ import Imaging
 
 /// What is accepted before memory, disk or time is spent on files from outside.
 public struct DicomLimits: Equatable, Sendable {
-    /// The most files, zip entries included.
+    /// The most files, zip entries included, and the most slices in them.
     public var files = 20_000
     /// The most bytes that a zip may really inflate to.
     public var inflatedBytes = 8 << 30

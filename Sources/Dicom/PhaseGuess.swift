@@ -18,15 +18,9 @@ extension ContrastPhase {
         let words = description.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
         let found = Set(words)
         let pairs = Set(zip(words, words.dropFirst()).map { $0 + $1 })
-        // "70s" or "70 sec".
-        let named =
-            words.lazy.compactMap { word in word.wholeMatch(of: /(\d{2,3})s(ec)?/).flatMap { Double($0.1) } }.first
-            ?? zip(words, words.dropFirst()).lazy.compactMap {
-                ["s", "sec", "seconds"].contains($1) ? Double($0) : nil
-            }.first
         if let phase = Self.words.first(where: { !$0.1.isDisjoint(with: found) || !$0.1.isDisjoint(with: pairs) })?.0 {
             self = phase
-        } else if let seconds = named ?? delay {
+        } else if let seconds = Self.seconds(words) ?? delay {
             // Arterial 15 to 45 s, portal-venous 55 to 100 s, delayed from 120 s to a quarter of an hour after injection.
             switch seconds {
             case 15...45: self = .arterial
@@ -37,5 +31,15 @@ extension ContrastPhase {
         } else {
             self = .unknown
         }
+    }
+    /// The delay that words such as "70s" or "70 sec" name.
+    private static func seconds(_ words: [String]) -> Double? {
+        let units: Set<String> = ["s", "sec", "seconds"]
+        for (word, next) in zip(words, words.dropFirst() + [""]) {
+            let digits = word.prefix(while: \.isNumber)
+            let unit = digits.count == word.count ? next : String(word.dropFirst(digits.count))
+            if let seconds = Double(digits), units.contains(unit) { return seconds }
+        }
+        return nil
     }
 }

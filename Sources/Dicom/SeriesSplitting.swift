@@ -18,7 +18,7 @@ func sortIntoStacks(
 ) -> Sorted {
     var result = Sorted()
     for group in grids(of: slices.sorted(by: precedes)) {
-        if let odd = group.first(where: { $0.frames > 1 }) {
+        if let odd = group.first(where: { $0.position == nil }) {
             result.stacks.append(Stack(group, refusal: .multiFrame(frames: odd.frames)))
             continue
         }
@@ -70,7 +70,7 @@ private func grids(of slices: [SliceHeader]) -> [[SliceHeader]] {
 private func isSameGrid(_ a: SliceHeader, _ b: SliceHeader) -> Bool {
     func isNear(_ a: SIMD3<Double>, _ b: SIMD3<Double>) -> Bool { dot(a - b, a - b) < 1e-6 }
     return a.series == b.series && a.seriesNumber == b.seriesNumber && a.frameOfReference == b.frameOfReference
-        && a.rows == b.rows && a.columns == b.columns && (a.frames > 1) == (b.frames > 1)
+        && a.rows == b.rows && a.columns == b.columns && (a.position == nil) == (b.position == nil)
         && abs(a.columnSpacing - b.columnSpacing) < 1e-3 && abs(a.rowSpacing - b.rowSpacing) < 1e-3
         && isNear(a.alongRow, b.alongRow) && isNear(a.alongColumn, b.alongColumn)
 }

@@ -1,19 +1,21 @@
 import Foundation
 
-/// What a volume needs to know of one file: its place, its grid and its encoding. Holds no text of the file but UIDs.
+/// What a volume needs to know of one slice, a file or a frame of one: its place, its grid and its encoding. Holds no text of the file but UIDs.
 struct SliceHeader {
     let file: URL
+    /// Which of the file's frames, from 0, and how many it has.
+    var frame = 0
+    var frames: Int
     var series, study, frameOfReference, instance: String
     var seriesNumber, acquisitionNumber, instanceNumber, temporalPosition: Int?
     /// Seconds since midnight.
     var acquisitionTime, contentTime: Double?
     var phase: ContrastPhase
     var syntax: TransferSyntax
-    var isOriginal: Bool
-    var frames, rows, columns: Int
+    var rows, columns: Int
     /// Bits and samples of a pixel.
     var bits, samples: Int
-    /// The first voxel's centre, in LPS millimetres; nil in several frames, which keep theirs elsewhere.
+    /// The first voxel's centre, in LPS millimetres; nil for a file of several frames of which not each has a place.
     var position: SIMD3<Double>?
     /// Unit directions in which columns and rows are counted, LPS.
     var alongRow, alongColumn: SIMD3<Double>
@@ -27,22 +29,23 @@ struct SliceHeader {
     var normal: SIMD3<Double> { cross(alongRow, alongColumn) }
 }
 
-/// Either a slice, or why a file is none.
+/// Either slices, one but for enhanced images, or why a file has none.
 enum JudgedFile {
-    case slice(SliceHeader)
+    case slices([SliceHeader])
     case leftOut(LeftOutReason)
 }
 
 private let directoryClass = "1.2.840.10008.1.3.10"
-private let secondaryCaptureClasses = "1.2.840.10008.5.1.4.1.1.7"
+/// The first of a family, whose others have a number more.
+private let secondaryCaptureClass = "1.2.840.10008.5.1.4.1.1.7"
 
-/// Reads a file's attributes and says whether it is a slice of a CT.
+/// Reads a file's attributes and says whether it holds slices of a CT.
 ///
 /// - Throws: only what is not the file's fault.
-func judge(_ url: URL) throws(DicomError) -> JudgedFile {
+func judge(_ url: URL, limits: DicomLimits) throws(DicomError) -> JudgedFile {
     do throws(DicomFault) {
         let file = try DicomFile(reading: url.path)
-        return SliceHeader.judge(file, url)
+        return SliceHeader.judge(file, url, limits)
     } catch {
         switch error {
         case .empty: return .leftOut(.emptyFile)
@@ -56,11 +59,13 @@ func judge(_ url: URL) throws(DicomError) -> JudgedFile {
 }
 
 extension SliceHeader {
-    fileprivate static func judge(_ file: borrowing DicomFile, _ url: URL) -> JudgedFile {
+    fileprivate static func judge(_ file: borrowing DicomFile, _ url: URL, _ limits: DicomLimits) -> JudgedFile {
         let metaClass = file.text(.mediaStorageClass)
         let sopClass = file.text(.sopClass).isEmpty ? metaClass : file.text(.sopClass)
         if metaClass == directoryClass || sopClass == directoryClass { return .leftOut(.directory) }
-        if sopClass.hasPrefix(secondaryCaptureClasses) { return .leftOut(.secondaryCapture) }
+        if sopClass == secondaryCaptureClass || sopClass.hasPrefix(secondaryCaptureClass + ".") {
+            return .leftOut(.secondaryCapture)
+        }
         guard file.text(.modality) == "CT" else { return .leftOut(.notCT) }
         guard let rows = file.integer(.rows), let columns = file.integer(.columns), rows > 0, columns > 0 else {
             return .leftOut(.noPixels)
@@ -68,18 +73,24 @@ extension SliceHeader {
         let kinds = file.text(.imageType).uppercased().split(separator: "\\")
         if kinds.contains("LOCALIZER") { return .leftOut(.localizer) }
         if kinds.contains("SCREEN SAVE") { return .leftOut(.secondaryCapture) }
-        let frames = max(1, file.integer(.frames) ?? 1)
-        let position = file.numbers(.position, limit: 3)
-        let directions = file.numbers(.orientation, limit: 6)
-        guard frames > 1 || (position.count == 3 && directions.count == 6) else { return .leftOut(.noPosition) }
-        return .slice(
-            SliceHeader(file, url, isOriginal: kinds.first == "ORIGINAL", frames, rows, columns, position, directions))
+        var slice = SliceHeader(file, url, rows, columns)
+        if slice.frames > 1 {
+            guard slice.frames <= limits.files else { return .slices([slice]) }
+            var slices: [SliceHeader] = []
+            for frame in 0..<slice.frames {
+                guard let placed = slice.frame(frame, of: file) else { return .slices([slice]) }
+                slices.append(placed)
+            }
+            return .slices(slices)
+        }
+        let isPlaced = slice.place(
+            at: file.numbers(.position, limit: 3), along: file.numbers(.orientation),
+            spacing: file.numbers(.pixelSpacing, limit: 2))
+        return isPlaced ? .slices([slice]) : .leftOut(.noPosition)
     }
 
-    private init(
-        _ file: borrowing DicomFile, _ url: URL, isOriginal: Bool, _ frames: Int, _ rows: Int, _ columns: Int,
-        _ position: [Double], _ directions: [Double]
-    ) {
+    /// What all frames of a file have in common; places come later.
+    private init(_ file: borrowing DicomFile, _ url: URL, _ rows: Int, _ columns: Int) {
         self.file = url
         series = file.uid(.seriesInstance)
         study = file.uid(.studyInstance)
@@ -96,23 +107,53 @@ extension SliceHeader {
             description: file.text(.seriesDescription),
             delay: acquisitionTime.flatMap { end in file.time(.contrastStartTime).map { end - $0 } })
         syntax = TransferSyntax(uid: file.syntax)
-        self.isOriginal = isOriginal
-        self.frames = frames
+        frames = max(1, file.integer(.frames) ?? 1)
         self.rows = rows
         self.columns = columns
         bits = file.integer(.bitsAllocated) ?? 0
         samples = file.integer(.samples) ?? 1
-        self.position = position.count == 3 ? SIMD3(position[0], position[1], position[2]) : nil
-        let cosines = directions.count == 6 ? directions : [1, 0, 0, 0, 1, 0]
-        alongRow = SIMD3(cosines[0], cosines[1], cosines[2])
-        alongColumn = SIMD3(cosines[3], cosines[4], cosines[5])
-        let spacing = file.numbers(.pixelSpacing, limit: 2)
-        // DICOM gives the distance between rows first.
-        rowSpacing = spacing.count == 2 ? spacing[0] : 0
-        columnSpacing = spacing.count == 2 ? spacing[1] : 0
+        alongRow = SIMD3(1, 0, 0)
+        alongColumn = SIMD3(0, 1, 0)
+        columnSpacing = 0
+        rowSpacing = 0
         slope = file.number(.slope) ?? 1
         intercept = file.number(.intercept) ?? 0
         padding = Self.padding(file)
+    }
+
+    /// Sets the slice's place; false where a number is missing or impossible.
+    private mutating func place(at place: [Double], along cosines: [Double], spacing: [Double]) -> Bool {
+        // No patient lies 100 m from the scanner; NIfTI's single precision would not hold it.
+        guard place.count == 3, cosines.count == 6, place.allSatisfy({ abs($0) < 1e5 }) else { return false }
+        position = SIMD3(place[0], place[1], place[2])
+        alongRow = SIMD3(cosines[0], cosines[1], cosines[2])
+        alongColumn = SIMD3(cosines[3], cosines[4], cosines[5])
+        // DICOM gives the distance between rows first.
+        if spacing.count == 2 { (rowSpacing, columnSpacing) = (spacing[0], spacing[1]) }
+        return true
+    }
+
+    /// A frame of an enhanced image, which keeps in functional groups what other files keep as attributes.
+    private func frame(_ frame: Int, of file: borrowing DicomFile) -> SliceHeader? {
+        func number(_ tag: DicomTag, in group: DicomTag) -> Double? {
+            file.numbers(tag, in: group, frame: frame, limit: 1).first
+        }
+        var slice = self
+        slice.frame = frame
+        slice.instanceNumber = frame + 1
+        let isPlaced = slice.place(
+            at: file.numbers(.position, in: .planePosition, frame: frame, limit: 3),
+            along: file.numbers(.orientation, in: .planeOrientation, frame: frame),
+            spacing: file.numbers(.pixelSpacing, in: .pixelMeasures, frame: frame, limit: 2))
+        guard isPlaced else { return nil }
+        slice.acquisitionNumber =
+            number(.frameAcquisition, in: .frameContent).flatMap { Int32(exactly: $0) }.map(Int.init)
+            ?? acquisitionNumber
+        slice.temporalPosition =
+            number(.temporalIndex, in: .frameContent).flatMap { Int32(exactly: $0) }.map(Int.init) ?? temporalPosition
+        slice.slope = number(.slope, in: .pixelTransformation) ?? slope
+        slice.intercept = number(.intercept, in: .pixelTransformation) ?? intercept
+        return slice
     }
 
     /// Padding is kept with the pixels' sign, but files write it unsigned too: 63536 stands for -2000.
@@ -142,7 +183,7 @@ extension DicomFile {
         var text = Substring(text(tag))
         if tag.value == DicomTag.acquisitionDateTime.value { text = text.dropFirst(8) }
         let digits = text.prefix { $0.isNumber || $0 == "." }
-        guard digits.count >= 6, let value = Double(digits) else { return nil }
+        guard digits.count >= 6, let value = Double(digits), value < 240_000 else { return nil }
         let whole = Int(value)
         return Double(whole / 10_000 * 3600 + whole / 100 % 100 * 60) + value - Double(whole / 100 * 100)
     }

@@ -43,7 +43,6 @@ struct Stack {
 
     private func checkPixels(_ limits: DicomLimits) throws(DicomError) {
         for slice in slices {
-            guard slice.frames == 1 else { throw .multiFrame(frames: slice.frames) }
             guard slice.syntax != .other else { throw .unsupportedSyntax }
             guard slice.samples == 1, slice.bits == 8 || slice.bits == 16 else {
                 throw .unsupportedPixels(bits: slice.bits, samples: slice.samples)

@@ -82,7 +82,7 @@ extension SliceHeader {
     /// The slice's stored values.
     func decoded() throws(DicomError) -> [Int32] {
         do throws(DicomFault) {
-            return try storedValues(of: file.path, rows: rows, columns: columns)
+            return try storedValues(of: file.path, frame: frame, rows: rows, columns: columns)
         } catch {
             switch error {
             case .unknownSyntax: throw .unsupportedSyntax

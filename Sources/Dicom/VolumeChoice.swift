@@ -32,13 +32,15 @@ func choose(from stacks: [Stack], options: DicomOptions) throws(DicomError) -> V
     guard let place = ranked.firstIndex(where: { stacks[$0].refusal == nil }) else {
         throw ranked.first.flatMap { stacks[$0].refusal } ?? .noCT(files: 0, leftOut: [])
     }
-    return VolumeChoice(taken: ranked[place], betterRefused: place)
+    // A few slices are no volume that anyone would miss.
+    let missed = ranked[..<place].count { positions(of: stacks[$0].slices).count >= options.limits.slices }
+    return VolumeChoice(taken: ranked[place], betterRefused: missed)
 }
 
 /// Smaller comes first.
 private func rank(_ stack: Stack) -> [Double] {
     [
-        stack.isAxial ? 0 : 1, stack.phase == .portalVenous ? 0 : 1, -Double(stack.slices.count),
+        stack.isAxial ? 0 : 1, stack.phase == .portalVenous ? 0 : 1, -Double(positions(of: stack.slices).count),
         stack.spacing ?? .infinity,
     ]
 }

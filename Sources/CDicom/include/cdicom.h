@@ -42,9 +42,15 @@ void cdicom_text(const cdicom_file *file, uint32_t tag, char *out, size_t capaci
 // The numbers of an attribute of any numeric or decimal-string type; returns how many were stored, at most `capacity`.
 size_t cdicom_numbers(const cdicom_file *file, uint32_t tag, double *out, size_t capacity);
 
-// Decodes the one frame of a file into rows * columns stored values, sign-extended, of `capacity` room; what lies above
-// BitsStored is cut off. Rows and columns must be those of the header, which was read before.
-cdicom_status cdicom_decode(const char *path, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity);
+// The same for an attribute that an enhanced image keeps in a functional group: in the item of `sequence` of one frame,
+// from 0, or of all frames.
+size_t cdicom_frame_numbers(
+    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, double *out, size_t capacity);
+
+// Decodes one frame of a file, from 0, into rows * columns stored values, sign-extended, of `capacity` room; what lies
+// above BitsStored is cut off. Rows and columns must be those of the header, which was read before.
+cdicom_status cdicom_decode(
+    const char *path, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity);
 
 // Starts a program in a process group of its own. It has no open file but an empty standard input and a pipe for its
 // standard output, whose other end is `*output`, to be closed by the caller. Returns its process number, or -1.

@@ -1,0 +1,117 @@
+import Dicom
+import Foundation
+import Imaging
+import TestSupport
+import Testing
+
+/// The import in a child process, with the real executable and with programs that misbehave.
+@Suite struct ChildTests {
+    private static let hepar = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        .deletingLastPathComponent().appending(path: "hepar")
+
+    /// Runs a series through `executable`.
+    private func run(
+        _ executable: URL = hepar, in folder: URL, slices: [SyntheticSlice] = syntheticSeries(),
+        limits: ChildLimits = ChildLimits()
+    ) throws -> DicomReport {
+        let importer = DicomImporter(executable: executable, limits: limits)
+        let files = try write(slices, to: folder)
+        return try importer.run(
+            files, work: folder, output: folder.appending(path: "ct.nii.gz"), series: "2", includeUIDs: true)
+    }
+
+    /// A program that does what the shell `script` says.
+    private func program(_ script: String, in folder: URL) throws -> URL {
+        let url = folder.appending(path: "program")
+        try Data("#!/bin/sh\n\(script)\n".utf8).write(to: url)
+        chmod(url.path, 0o755)
+        return url
+    }
+
+    @Test func importsAsInThisProcess() throws {
+        try withTemporaryFolder { folder in
+            let report = try run(in: folder)
+            let own = try ImportRun.of(syntheticSeries(), options: DicomOptions(includeUIDs: true))
+            #expect(report == own.report)
+            #expect(try inspectScan(at: folder.appending(path: "ct.nii.gz")).header.bytes == own.scan.header.bytes)
+        }
+    }
+
+    @Test func errorsKeepTheirNumbers() throws {
+        try withTemporaryFolder { folder in
+            let expected = DicomError.tooFewSlices(found: 5, needed: 10)
+            #expect(throws: expected) { try run(in: folder, slices: syntheticSeries(slices: 5)) }
+        }
+    }
+
+    @Test func tooLittleMemory() throws {
+        // 12 slices of 4096 x 4096 need 400 MB for the volume alone.
+        var template = SyntheticSlice()
+        template.columns = 4096
+        template.rows = 4096
+        var limits = ChildLimits()
+        limits.memoryMiB = 400
+        try withTemporaryFolder { folder in
+            var slices = syntheticSeries()
+            let pixels = [Int](repeating: 1000, count: 4096 * 4096)
+            for index in slices.indices { (slices[index].columns, slices[index].rows) = (4096, 4096) }
+            for index in slices.indices { slices[index].pixels = index == 0 ? pixels : [] }
+            do {
+                _ = try run(in: folder, slices: slices, limits: limits)
+                Issue.record("the limit was not kept")
+            } catch let error as DicomError {
+                #expect(["dicom_out_of_memory", "dicom_unreadable"].contains(error.code), "\(error)")
+            }
+        }
+    }
+
+    @Test func timeLimits() throws {
+        try withTemporaryFolder { folder in
+            var limits = ChildLimits()
+            limits.wallSeconds = 1
+            let started = ContinuousClock.now
+            #expect(throws: DicomError.timeout(seconds: 1)) {
+                try run(program("sleep 60 & wait", in: folder), in: folder, limits: limits)
+            }
+            #expect(ContinuousClock.now - started < .seconds(10))
+            #expect(throws: DicomError.timeout(seconds: ChildLimits().cpuSeconds)) {
+                try run(program("kill -XCPU $$", in: folder), in: folder)
+            }
+        }
+    }
+
+    @Test func brokenChildren() throws {
+        try withTemporaryFolder { folder in
+            #expect(throws: DicomError.unreadable(signal: Int(SIGSEGV))) {
+                try run(program("kill -SEGV $$", in: folder), in: folder)
+            }
+            for script in ["echo nonsense", "echo nonsense; exit 1", "exit 0", "while :; do echo 0123456789; done"] {
+                #expect(throws: DicomError.importFailed(reason: .noAnswer), "\(script)") {
+                    try run(program(script, in: folder), in: folder)
+                }
+            }
+            #expect(throws: DicomError.importFailed(reason: .notStarted)) {
+                try run(folder.appending(path: "absent"), in: folder)
+            }
+        }
+    }
+
+    @Test func inheritsNothing() throws {
+        try withTemporaryFolder { folder in
+            let held = open("/dev/null", O_RDONLY)
+            defer { close(held) }
+            let seen = folder.appending(path: "seen")
+            let script = "{ env; ls /proc/self/fd; ulimit -c; } > \(seen.path)"
+            _ = try? run(program(script, in: folder), in: folder)
+            let lines = try String(contentsOf: seen, encoding: .utf8).split(separator: "\n")
+            #expect(lines.contains("LC_ALL=C") && !lines.contains { $0.hasPrefix("HOME=") || $0.hasPrefix("HEPAR") })
+            // Input, output, error and what `ls` opens itself.
+            #expect(lines.compactMap { Int($0) }.filter { $0 > 3 && $0 == Int(held) }.isEmpty)
+        }
+    }
+
+    @Test func limitsAsText() {
+        #expect(ChildLimits(ChildLimits().text) == ChildLimits())
+        for text in ["", "1,2,3", "1,2,3,x", "0,1,1,1", "1,2,3,4,5"] { #expect(ChildLimits(text) == nil) }
+    }
+}
