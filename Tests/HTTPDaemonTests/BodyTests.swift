@@ -323,8 +323,19 @@ import Testing
         #expect(send(many)?.member("code") == "too_many_parts")
     }
 
+    /// As a STOW-RS client sends instances: parts without names, each a file whatever its size.
+    @Test func partsOfMultipartRelatedAreFilesWithoutNames() throws {
+        let head = Array("--XX\r\nContent-Type: application/dicom\r\n\r\n".utf8)
+        let body = [[1], noise(100_000), []].flatMap { head + $0 + Array("\r\n".utf8) } + end
+        let found = try parts(send(body, type: "multipart/related; type=\"application/dicom\"; boundary=XX"))
+        #expect(found.map(\.name) == ["", "", ""])
+        #expect(found.map(\.bytes) == [1, 100_000, 0])
+        #expect(found.allSatisfy { $0.inFile && $0.type == "application/dicom" })
+        #expect(eventually { server.filesLeft.isEmpty })
+    }
+
     @Test func otherMultipartTypesAreBareBodies() throws {
-        let answer = try #require(send(end, type: "multipart/related; boundary=XX"))
+        let answer = try #require(send(end, type: "multipart/mixed; boundary=XX"))
         #expect(answer.member("kind") == "file")
     }
 }
