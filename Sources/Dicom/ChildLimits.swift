@@ -27,6 +27,9 @@ public struct ChildLimits: Equatable, Sendable {
     /// How the limits are handed to the child: memory, processor time, file size and open files, with commas between.
     public var text: String { "\(memoryMiB),\(cpuSeconds),\(fileMiB),\(openFiles)" }
 
+    /// The most voxels whose volume, two bytes each, leaves as much memory to everything else.
+    public var voxels: Int { memoryMiB << 18 }
+
     /// Limits the running process, for good; it leaves no core file either, which would hold voxels.
     ///
     /// - Returns: whether the system accepted all of them.

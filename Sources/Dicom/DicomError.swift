@@ -49,7 +49,7 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     case badSpacing(millimetres: Double)
     /// Directions of rows and columns that are not at right angles.
     case badOrientation
-    /// Rescale slope or intercept is not a possible number.
+    /// Rescale slope or intercept is absent or not a possible number.
     case badScaling
     /// Pixels that are not one sample of 8 or 16 bits.
     case unsupportedPixels(bits: Int, samples: Int)
@@ -202,7 +202,7 @@ extension DicomError: CustomStringConvertible {
         case .badOrientation:
             "The directions of rows and columns are not at right angles. Export the series again."
         case .badScaling:
-            "RescaleSlope or RescaleIntercept does not give Hounsfield units. Export the series again."
+            "RescaleSlope or RescaleIntercept is missing or not possible in a CT. Send the scanner's original series."
         case .unsupportedPixels(let bits, let samples):
             "A pixel has \(samples) samples of \(bits) bits. One grey value of 8 or 16 bits is accepted."
         case .unsupportedSyntax:

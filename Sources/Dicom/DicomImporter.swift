@@ -55,8 +55,9 @@ public struct DicomImporter: Sendable {
         case .timedOut: throw .timeout(seconds: limits.wallSeconds)
         case .tooTalkative: throw .importFailed(reason: .noAnswer)
         case .signalled(let signal):
-            // The limit on processor time.
             if signal == Int(SIGXCPU) { throw .timeout(seconds: limits.cpuSeconds) }
+            // Only a zip's entry can be that large: the volume is far smaller.
+            if signal == Int(SIGXFSZ) { throw .zipTooLarge(limitMiB: limits.fileMiB) }
             throw .unreadable(signal: signal)
         }
     }

@@ -32,6 +32,7 @@ extension ContrastPhase {
             self = .unknown
         }
     }
+
     /// The delay that words such as "70s" or "70 sec" name.
     private static func seconds(_ words: [String]) -> Double? {
         let units: Set<String> = ["s", "sec", "seconds"]

@@ -116,8 +116,9 @@ extension SliceHeader {
         alongColumn = SIMD3(0, 1, 0)
         columnSpacing = 0
         rowSpacing = 0
-        slope = file.number(.slope) ?? 1
-        intercept = file.number(.intercept) ?? 0
+        // A CT must give both; what it lacks is not guessed, and the stack is refused.
+        slope = file.number(.slope) ?? 0
+        intercept = file.number(.intercept) ?? .infinity
         padding = Self.padding(file)
     }
 

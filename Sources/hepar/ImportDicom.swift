@@ -59,9 +59,11 @@ struct ImportDicom: ParsableCommand {
             guard mkdir(folder, 0o700) == 0 else { throw .importFailed(reason: .workFolder) }
         }
         defer { if work == nil { try? FileManager.default.removeItem(atPath: folder) } }
+        var accepted = DicomLimits()
+        if let limits { accepted.voxels = min(accepted.voxels, limits.voxels) }
         return try importDicom(
             files.map { URL(filePath: $0) }, work: URL(filePath: folder), output: URL(filePath: output),
-            options: DicomOptions(series: series, acquisition: acquisition, includeUIDs: uids),
+            options: DicomOptions(series: series, acquisition: acquisition, includeUIDs: uids, limits: accepted),
             team: ThreadTeam(threads: 1))
     }
 

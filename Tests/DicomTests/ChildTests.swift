@@ -44,20 +44,28 @@ import Testing
         }
     }
 
-    @Test func tooLittleMemory() throws {
-        // 12 slices of 4096 x 4096 need 400 MB for the volume alone.
-        var template = SyntheticSlice()
-        template.columns = 4096
-        template.rows = 4096
+    @Test func volumesThatDoNotFitIntoMemory() throws {
+        var slices = syntheticSeries()
+        for index in slices.indices {
+            (slices[index].columns, slices[index].rows) = (4096, 4096)
+            // Refused before a pixel is looked at.
+            slices[index].pixels = []
+        }
         var limits = ChildLimits()
-        limits.memoryMiB = 400
+        limits.memoryMiB = 512
+        let expected = DicomError.tooLarge(slices: 12, rows: 4096, columns: 4096, limit: 512 << 18)
+        _ = try withTemporaryFolder { folder in
+            #expect(throws: expected) { try run(in: folder, slices: slices, limits: limits) }
+        }
+    }
+
+    @Test func tooLittleMemory() throws {
+        // Less than the program has when it starts.
+        var limits = ChildLimits()
+        limits.memoryMiB = 16
         try withTemporaryFolder { folder in
-            var slices = syntheticSeries()
-            let pixels = [Int](repeating: 1000, count: 4096 * 4096)
-            for index in slices.indices { (slices[index].columns, slices[index].rows) = (4096, 4096) }
-            for index in slices.indices { slices[index].pixels = index == 0 ? pixels : [] }
             do {
-                _ = try run(in: folder, slices: slices, limits: limits)
+                _ = try run(in: folder, limits: limits)
                 Issue.record("the limit was not kept")
             } catch let error as DicomError {
                 #expect(["dicom_out_of_memory", "dicom_unreadable"].contains(error.code), "\(error)")
@@ -76,6 +84,9 @@ import Testing
             #expect(ContinuousClock.now - started < .seconds(10))
             #expect(throws: DicomError.timeout(seconds: ChildLimits().cpuSeconds)) {
                 try run(program("kill -XCPU $$", in: folder), in: folder)
+            }
+            #expect(throws: DicomError.zipTooLarge(limitMiB: ChildLimits().fileMiB)) {
+                try run(program("kill -XFSZ $$", in: folder), in: folder)
             }
         }
     }

@@ -116,6 +116,9 @@ import Testing
         slices[0].slope = 0
         #expect(throws: DicomError.badScaling) { try ImportRun.of(slices) }
         slices = syntheticSeries()
+        slices[11].intercept = .nan
+        #expect(throws: DicomError.badScaling) { try ImportRun.of(slices) }
+        slices = syntheticSeries()
         for index in slices.indices { slices[index].spacing = (0, 0) }
         #expect(throws: DicomError.badSpacing(millimetres: 0)) { try ImportRun.of(slices) }
     }
