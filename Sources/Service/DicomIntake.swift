@@ -66,5 +66,8 @@ private func isDicom(_ file: URL) throws -> Bool {
 
 extension DicomError {
     /// What the client is answered.
-    var problem: Problem { Problem(isUsersFault ? (isLimit ? 413 : 422) : 500, code, "\(self)") }
+    var problem: Problem {
+        if self == .notWritten(code: "disk_full") { return .storageFull }
+        return Problem(isUsersFault ? (isLimit ? 413 : 422) : 500, code, "\(self)")
+    }
 }
