@@ -99,6 +99,18 @@ start_hepar() {
     until_true 20 curl -sf -o "$work/ready" "http://127.0.0.1:$hepar_port/readyz" 2>"$work/ready.log"
 }
 
+# base_system: Debian's smallest system in $cache/base; kept between runs.
+base_system() {
+    [ -e "$cache/base/complete" ] && return
+    packages debootstrap || return 1
+    rm -rf "$cache/base" && mkdir -p "$cache" &&
+        debootstrap --variant=minbase bookworm "$cache/base" >"$work/debootstrap.log" 2>&1 &&
+        touch "$cache/base/complete" || { tail -n 3 "$work/debootstrap.log"; return 1; }
+}
+
+# What the program needs of Debian, as the Dockerfile lists it.
+runtime_packages() { sed -n '/^# Libraries:/,/^ *&& rm/p' Dockerfile | grep -oE '\blib[a-z0-9.+-]+|zlib1g|ca-certificates|\bcurl\b'; }
+
 stop_child() {
     kill "$1" && wait "$1" 2>/dev/null
     return 0
