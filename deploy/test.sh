@@ -18,7 +18,6 @@ children=()
 cleanup() {
     local child
     for child in "${children[@]}"; do kill "$child" 2>/dev/null && wait "$child" 2>/dev/null; done
-    declare -F image_cleanup >/dev/null && image_cleanup
     [ -n "${KEEP_WORK:-}" ] && echo "kept: $work" || rm -rf "$work"
 }
 trap cleanup EXIT
@@ -108,8 +107,10 @@ base_system() {
         touch "$cache/base/complete" || { tail -n 3 "$work/debootstrap.log"; return 1; }
 }
 
-# What the program needs of Debian, as the Dockerfile lists it.
-runtime_packages() { sed -n '/^# Libraries:/,/^ *&& rm/p' Dockerfile | grep -oE '\blib[a-z0-9.+-]+|zlib1g|ca-certificates|\bcurl\b'; }
+# What the program needs of Debian, as the Dockerfile's last stage lists it.
+runtime_packages() {
+    sed -n '/^# Libraries:/,/rm -rf/p' Dockerfile | grep -v '^#' | grep -oE '(lib[a-z0-9.+-]+|zlib1g|ca-certificates|curl)( |$)'
+}
 
 stop_child() {
     kill "$1" && wait "$1" 2>/dev/null
