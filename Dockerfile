@@ -24,6 +24,7 @@ RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         libcurl4 libdcmtk17 libmicrohttpd12 libnifti2-2 libopenblas0-pthread libopenjp2-7 \
         libpng16-16 libsqlite3-0 libstdc++6 libzip4 zlib1g ca-certificates curl \
+    && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/* /var/log/*.log /var/log/apt \
     && useradd --system --uid 10001 --user-group --no-log-init --home-dir /var/lib/hepar --shell /usr/sbin/nologin hepar \
     && install -d -o hepar -g hepar -m 700 /var/lib/hepar

@@ -184,13 +184,13 @@ ended() {
 # The id and the address that the client has, not what it claims, in both logs.
 nginx_logs() {
     jq -se 'any(.message == "job queued" and .request == "journey-1" and .client == "127.0.0.5")' "$work/proxied/hepar.log"
-    jq -se 'any(.request == "journey-1" and .client == "127.0.0.5" and .status == "202")' "$work/nginx/hepar.log"
+    jq -se 'any(.request == "journey-1" and .client == "127.0.0.5" and .status == "202")' "$work/nginx/access.log"
     not grep -q 203.0.113.9 "$work/proxied/hepar.log"
     # A name that is none is replaced, and the answer tells by what.
     local id
     id=$(nginx_curl -o "$work/out" -D - -H 'X-Request-Id: a b"c' "$site/healthz" | tr -d '\r' | sed -n 's/^x-request-id: //p')
     [[ $id =~ ^[0-9a-f]{32}$ ]]
-    until_true 5 grep -q "\"request\":\"$id\"" "$work/nginx/hepar.log"
+    until_true 5 grep -q "\"request\":\"$id\"" "$work/nginx/access.log"
 }
 
 nginx_rate() {
