@@ -18,7 +18,7 @@ children=()
 cleanup() {
     local child
     for child in "${children[@]}"; do kill "$child" 2>/dev/null && wait "$child" 2>/dev/null; done
-    [ -n "${KEEP_WORK:-}" ] && echo "kept: $work" || rm -rf "$work"
+    if [ -n "${KEEP_WORK:-}" ]; then echo "kept: $work"; else rm -rf "$work"; fi
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
@@ -59,7 +59,7 @@ packages() {
         "${missing[@]}"; } >"$work/apt.log" 2>&1 || { tail -n 3 "$work/apt.log"; return 1; }
 }
 
-# python_tools: the environment with what PyPI has for this.
+# python_tools: the environment with the linters and schemas.
 python_tools() {
     cmp -s deploy/test/requirements.txt "$venv/complete" && return
     packages python3-venv && python3 -m venv "$venv" && "$venv/bin/pip" install -q -r deploy/test/requirements.txt &&

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # docs/operations.md: complete, and its backup comes back.
 
 docs_keys() {

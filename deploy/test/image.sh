@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The container image, built by buildah without an engine or a registry. Both base images are made here: Debian's by
 # debootstrap, slimmed as the official one is; Swift's is that Debian with a `swift` that hands over the program that is
 # already built. Every instruction of the Dockerfile is carried out; the compiler's work alone is not repeated.

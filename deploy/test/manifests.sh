@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # compose.yaml and deploy/kubernetes: against their schemas, one another, and what the program takes.
 # No engine and no cluster runs here: that these start is not tested.
 
@@ -20,7 +21,8 @@ manifests_agree() { "$venv/bin/python" deploy/test/manifests.py; }
 manifests_variables() {
     local common=(env -i HEPAR_MODEL_FOLDER="$root/Models/default" HEPAR_HTTP_TRUSTED_PROXIES=10.0.0.0/8
         HEPAR_COMPUTE_THREADS=4)
-    "${common[@]}" "$hepar" check-config | grep -qx 'compute.threads: 4'
+    "${common[@]}" "$hepar" check-config >"$work/values"
+    grep -qx 'compute.threads: 4' "$work/values"
     not "${common[@]}" HEPAR_SERVICE_HOST=10.1.2.3 "$hepar" check-config
 }
 

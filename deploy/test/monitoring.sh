@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Alerts and dashboard: checked by promtool, held against a real server's metrics, and asked of a real Prometheus.
 
 monitoring_config() {
@@ -120,6 +121,8 @@ else
     if monitoring_start; then
         check monitoring.dashboard-queries monitoring_queries
         check monitoring.alert-of-a-dead-server monitoring_alert
+        # The shell need not tell that it was killed.
+        { wait "$hepar_pid"; } 2>"$work/out"
         stop_child "$prometheus_pid"
     else
         check monitoring.prometheus-starts not cat "$work/prometheus/log"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The unit and the installation; then a Debian booted by systemd-nspawn, in which the unit runs a job in its sandbox.
 
 systemd_install() {
