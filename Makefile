@@ -20,7 +20,7 @@ PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 # The environment with the clients that tests use: HEPAR_CLIENTS_VENV names one that is there.
 CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
 
-.PHONY: help deps build demo test clients-venv model peers-venv bench-peers bench-training lint format clean
+.PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format clean
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
@@ -29,6 +29,8 @@ help:
 	@echo "make model    train the default model again from $(MODEL_DATA): hours; goes on where it was stopped"
 	@echo "make bench-peers [PEERS='--only network --rounds 3']   Hepar against PyTorch, ONNX Runtime, OpenVINO, MedPy"
 	@echo "make bench-training [TRAINING='--cases 16x224x8 --rounds 3']   a training step against PyTorch's"
+	@echo "make install [DESTDIR=] [PREFIX=/usr]   program, model, configuration and systemd unit into their places"
+	@echo "make deploy-test [PARTS='nginx systemd monitoring image manifests docs']   what deploy/ holds, run for real"
 	@echo "make lint     check the format; make format mends it"
 	@echo "make deps     install the Debian packages that are missing"
 
@@ -45,6 +47,15 @@ deps:
 
 build: deps
 	swift build $(BUILD) --product hepar
+
+# For packages: DESTDIR is put before every path and is in none of the files. Builds only if there is no program yet.
+PREFIX := /usr/local
+install: $(if $(wildcard $(HEPAR)),,build)
+	@HEPAR="$(HEPAR)" deploy/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+# What deploy/ holds, run for real: installs Debian packages, so it wants root.
+deploy-test:
+	@HEPAR="$(HEPAR)" deploy/test.sh $(PARTS)
 
 demo: build
 	@HEPAR=$(HEPAR) deploy/demo/demo.sh "$(CT)" "$(REFERENCE)"

@@ -1,0 +1,56 @@
+# Two stages: Swift's image builds, Debian runs. docs/operations.md says how to run it.
+#   docker build --tag hepar .
+FROM swift:6.3-bookworm AS build
+
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+        libcurl4-openssl-dev libdcmtk-dev libmicrohttpd-dev libnifti-dev libopenblas-dev libopenjp2-7-dev \
+        libpng-dev libsqlite3-dev libzip-dev zlib1g-dev binutils make patchelf pkg-config \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /source
+COPY . .
+# Installs nothing whose SHA-256 is not that of the model's card.
+RUN swift build -c release --product hepar \
+    && make install DESTDIR=/installed PREFIX=/usr HEPAR=.build/release/hepar \
+    && rm -rf /installed/usr/lib/systemd /installed/usr/lib/sysusers.d /installed/usr/share/doc/hepar/examples
+
+FROM debian:bookworm-slim
+
+# Libraries: those that the program is linked with, as ldd tells; curl for the health check, certificates for webhooks.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+        libcurl4 libdcmtk17 libmicrohttpd12 libnifti2-2 libopenblas0-pthread libopenjp2-7 \
+        libpng16-16 libsqlite3-0 libstdc++6 libzip4 zlib1g ca-certificates curl \
+    && apt-get clean \
+    && rm -rf /var/lib/apt/lists/* /var/cache/debconf/* /var/log/*.log /var/log/apt \
+    && useradd --system --uid 10001 --user-group --no-log-init --home-dir /var/lib/hepar --shell /usr/sbin/nologin hepar \
+    && install -d -o hepar -g hepar -m 700 /var/lib/hepar
+
+COPY --from=build /installed/ /
+
+# A container's loopback is its own: others come in only with a token. `hepar token add` makes the file; what is named
+# here is its path, no secret.
+# hadolint ignore=DL3064
+ENV HEPAR_CONFIG=/etc/hepar/hepar.yaml \
+    HEPAR_HTTP_HOST=0.0.0.0 \
+    HEPAR_AUTH_TOKENS_FILE=/var/lib/hepar/tokens.yaml \
+    HEPAR_LOG_FORMAT=json
+
+LABEL org.opencontainers.image.title="Hepar" \
+    org.opencontainers.image.description="Finds the liver and its lesions in a CT scan. For research, not for clinical use." \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.licenses="Apache-2.0 AND CC-BY-SA-4.0" \
+    org.opencontainers.image.documentation="/usr/share/doc/hepar/operations.md"
+
+USER 10001:10001
+WORKDIR /var/lib/hepar
+VOLUME /var/lib/hepar
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.1:8080/readyz"]
+ENTRYPOINT ["/usr/bin/hepar"]
+CMD ["serve"]

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Puts program, model, configuration and systemd unit where Debian expects them.
+# Usage: install.sh DESTDIR PREFIX, with HEPAR naming the executable. A configuration that is there is kept.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+destination=$1
+prefix=$2
+hepar=${HEPAR:?names the executable}
+model=$prefix/share/hepar/Models/default
+
+# The hashes that the card was written with: a model that was exchanged or cut short is not installed.
+for stage in liver lesion; do
+    sum=$(sha256sum "Models/default/$stage.safetensors" | cut -c1-64)
+    grep -q "$sum" Models/default/card.md || { echo "$stage.safetensors is not the file of its card." >&2; exit 1; }
+done
+
+install -D -m 755 -s "$hepar" "$destination$prefix/bin/hepar"
+
+# Swift's libraries are in no Debian package: where the program was not linked with them, they come along.
+mapfile -t libraries < <(ldd "$hepar" | awk '$3 ~ /\/swift\/linux\// { print $3 }')
+if [ ${#libraries[@]} -gt 0 ]; then
+    command -v patchelf >/dev/null || { echo "patchelf is needed: apt-get install patchelf" >&2; exit 1; }
+    install -D -m 644 -s -t "$destination$prefix/lib/hepar" "${libraries[@]}"
+    # Its own search path is that of the machine it was built on.
+    patchelf --set-rpath "$prefix/lib/hepar" "$destination$prefix/bin/hepar"
+fi
+
+install -D -m 644 -t "$destination$model" Models/default/{liver,lesion}.safetensors Models/default/card.md
+
+configuration=$destination/etc/hepar/hepar.yaml
+[ ! -e "$configuration" ] || configuration=$configuration.new
+install -d -m 755 "${configuration%/*}"
+sed -e "s|^  folder: hepar-data|  folder: /var/lib/hepar/data|" -e "s|^  folder: Models/default|  folder: $model|" \
+    config/hepar.yaml >"$configuration"
+chmod 644 "$configuration"
+
+units=$destination$prefix/lib/systemd/system
+install -d -m 755 "$units"
+sed "s|/usr/bin/hepar|$prefix/bin/hepar|; s|/usr/share/doc|$prefix/share/doc|" deploy/systemd/hepar.service \
+    >"$units/hepar.service"
+chmod 644 "$units/hepar.service"
+install -D -m 644 deploy/systemd/hepar.sysusers "$destination$prefix/lib/sysusers.d/hepar.conf"
+
+documents=$destination$prefix/share/doc/hepar
+install -D -m 644 -t "$documents" README.md CHANGELOG.md openapi.yaml docs/operations.md
+install -D -m 644 LICENSE "$documents/copyright"
+install -D -m 644 -t "$documents/examples/nginx" deploy/nginx/*.conf
+install -D -m 644 -t "$documents/examples/monitoring" deploy/prometheus/{prometheus,alerts}.yml deploy/grafana/hepar.json
