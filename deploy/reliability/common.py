@@ -210,21 +210,30 @@ class Receiver:
     """Takes webhooks on a port of this machine and keeps what it was told; `hold` makes it wait before it answers."""
 
     def __init__(self):
-        self.told, self.hold, self.arrived, self.lock = {}, 0.0, threading.Event(), threading.Lock()
+        self.told, self.cut, self.hold = {}, set(), 0.0  # told and answered, by job; jobs whose sender died before
+        self.arrived, self.lock = threading.Event(), threading.Lock()
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with receiver.lock:
-                    receiver.told.setdefault(body["job"], []).append((body["event"], self.headers["Hepar-Delivery"]))
                 receiver.arrived.set()
                 time.sleep(receiver.hold)
+                with receiver.lock:
+                    if self.sender_is_gone():
+                        receiver.cut.add(body["job"])
+                        return
+                    receiver.told.setdefault(body["job"], []).append(self.headers["Hepar-Delivery"])
+                self.send_response(204)
+                self.end_headers()
+
+            def sender_is_gone(self):
                 try:
-                    self.send_response(204)
-                    self.end_headers()
+                    return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    return False
                 except OSError:
-                    pass  # the sender was killed
+                    return True
 
             def log_message(self, *_):
                 pass
