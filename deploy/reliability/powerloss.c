@@ -4,6 +4,7 @@
 //   POWERLOSS_AT      the power fails before the n-th call that changes or syncs something there; 0 is never
 //   POWERLOSS_KEEP    percent of what was not synced that survives all the same, each block and each name by lot
 //   POWERLOSS_SEED    for the lot
+//   POWERLOSS_LIES    1: syncs make nothing durable, as a test of the test
 //
 // What is remembered, until an fsync or fdatasync makes it durable:
 //
@@ -44,7 +45,7 @@ typedef struct name { char path[PATH_MAX]; int kind; long number; mode_t mode; s
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX], grave[PATH_MAX];
 static size_t root_length;
-static long calls, fail_at, keep_percent, next_number;
+static long calls, fail_at, keep_percent, lies, next_number;
 static file_t *files;
 static name_t *changed_names;
 
@@ -54,6 +55,7 @@ __attribute__((constructor)) static void prepare(void) {
     root_length = strlen(root);
     fail_at = getenv("POWERLOSS_AT") ? atol(getenv("POWERLOSS_AT")) : 0;
     keep_percent = getenv("POWERLOSS_KEEP") ? atol(getenv("POWERLOSS_KEEP")) : 0;
+    lies = getenv("POWERLOSS_LIES") ? atol(getenv("POWERLOSS_LIES")) : 0;
     srandom(getenv("POWERLOSS_SEED") ? atol(getenv("POWERLOSS_SEED")) : 1);
     unsetenv("LD_PRELOAD");  // children are not watched
 }
@@ -397,7 +399,7 @@ static void note_sync(int fd) {
     if (S_ISREG(status.st_mode)) {
         if (!watched_fd(fd, &status)) return;
         count_call();
-        forget_file(&status);
+        if (!lies) forget_file(&status);
     } else if (S_ISDIR(status.st_mode)) {
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         ssize_t length = readlink(link, path, PATH_MAX - 1);
@@ -405,7 +407,7 @@ static void note_sync(int fd) {
         path[length] = 0;
         if (strncmp(path, root, root_length)) return;
         count_call();
-        forget_names(path);
+        if (!lies) forget_names(path);
     }
 }
 
