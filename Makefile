@@ -20,7 +20,8 @@ PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 # The environment with the clients that tests use: HEPAR_CLIENTS_VENV names one that is there.
 CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
 
-.PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format clean
+.PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format \
+	clean crash crash-short powerloss disk load soak
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
@@ -32,6 +33,7 @@ help:
 	@echo "make install [DESTDIR=] [PREFIX=/usr]   program, model, configuration and systemd unit into their places"
 	@echo "make deploy-test [PARTS='nginx systemd monitoring image manifests docs']   what deploy/ holds, run for real"
 	@echo "make lint     check the format; make format mends it"
+	@echo "make crash [N=500] | crash-short | powerloss [N=200] | disk | load | soak [MINUTES=60]   what it withstands"
 	@echo "make deps     install the Debian packages that are missing"
 
 # Installs only what is missing, so that it needs neither root nor the network when all is there.
@@ -82,6 +84,28 @@ bench-peers: build peers-venv
 bench-training: build peers-venv
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE HEPAR=$(HEPAR) \
 		$(PEERS_VENV)/bin/python deploy/bench/training.py $(TRAINING)
+
+# The reliability campaigns; HEPAR= names another program than the one built here. docs/reliability.md has their figures.
+RELIABILITY := HEPAR=$(HEPAR) python3 deploy/reliability
+
+crash:
+	@$(RELIABILITY)/crash.py $(or $(N),500)
+
+crash-short:
+	@$(RELIABILITY)/crash.py $(or $(N),10) --short
+
+powerloss:
+	@$(RELIABILITY)/powerloss.py $(or $(N),200)
+
+# Needs root, to mount small file systems.
+disk:
+	@$(RELIABILITY)/disk.py
+
+load:
+	@$(RELIABILITY)/load.py
+
+soak:
+	@$(RELIABILITY)/soak.py $(or $(MINUTES),60)
 
 lint:
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift

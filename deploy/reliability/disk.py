@@ -1,0 +1,258 @@
+"""A server without room: the disk full at each step, read-only, no file descriptors, no address space.
+
+The data folder is a tmpfs of 24 MiB that is filled by a file of ballast. A full disk is answered 507 or makes the job wait;
+once there is room the job ends by itself, and never is a result torn. Needs root for the mounts, and about five minutes, most
+of them the 30 s that a job waits after a full disk.
+
+    HEPAR=.build/release/hepar python3 deploy/reliability/disk.py            # all parts; or name some:
+    HEPAR=... python3 deploy/reliability/disk.py upload margins              # guard, upload, margins, mask, report,
+                                                                             # readonly, descriptors, memory
+"""
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from common import ENDS, Checks, Server, names, phantom, sha256, undisturbed
+
+KIB = 1024
+
+
+class SmallDisk:
+    """A server whose data folder is a small file system of its own."""
+
+    def __init__(self, checks, part, **settings):
+        self.folder = os.path.join(checks.folder, part)
+        self.server = Server(self.folder, **settings)
+        os.makedirs(self.server.data)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", self.server.data], check=True)
+        self.ballast = os.path.join(self.server.data, "ballast")
+
+    def fill(self, left):
+        """Leaves `left` bytes free, to the page."""
+        self.free()
+        status = os.statvfs(self.server.data)
+        with open(self.ballast, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, status.f_bavail * status.f_frsize - left))
+
+    def free(self):
+        if os.path.exists(self.ballast):
+            os.unlink(self.ballast)
+
+    def end(self):
+        self.server.kill()
+        subprocess.run(["umount", self.server.data], check=True)
+
+
+def must_end_well(checks, server, job, expected, promise):
+    document = server.finish(job, seconds=120)
+    good = document["state"] == "succeeded" and document["mask_sha256"] == expected
+    checks.expect(good, promise, document)
+    if good:
+        served = server.request("GET", f"/v1/jobs/{job}/mask")[2]
+        checks.expect(sha256(served) == expected, "the mask that is served is whole", job)
+    return document
+
+
+def part_guard(checks, disk, scan, expected):
+    """Less free than data.free_space_mib: refused at the door, and the load balancer is told."""
+    server = disk.server
+    disk.fill(4 << 20)
+    checks.expect(server.submit(scan)[0] == 507, "below data.free_space_mib uploads are answered 507")
+    checks.expect(server.request("GET", "/readyz")[0] == 503, "and /readyz answers 503")
+    disk.free()
+    status, job = server.submit(scan)
+    checks.expect(status == 202 and server.request("GET", "/readyz")[0] == 200, "with room all is well again", job)
+    must_end_well(checks, server, job["id"], expected, "a job after a full disk ends well")
+
+
+def part_upload(checks, disk, scan, expected):
+    """Full in the middle of an upload."""
+    server, head = disk.server, f"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(scan)}\r\n\r\n"
+    for share in (0.0, 0.3, 0.9):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+            cut = int(share * len(scan))
+            client.sendall(head.encode() + scan[:cut])
+            time.sleep(0.2)
+            disk.fill(0)
+            try:
+                client.sendall(scan[cut:])
+            except OSError:
+                pass
+            answer = client.recv(4096)
+        checks.expect(b" 507 " in answer.split(b"\r\n")[0], "a disk that fills up during an upload is told by 507", answer)
+        time.sleep(0.3)
+        checks.expect(not names(server.data, "incoming"), "and nothing of the upload is left", share)
+        disk.free()
+    status, job = server.submit(scan)
+    checks.expect(status == 202, "with room the same upload is taken", job)
+    must_end_well(checks, server, job["id"], expected, "a job after a full disk ends well")
+
+
+def part_margins(checks, disk, scan, expected):
+    """Room for the upload, perhaps for its row: either 202 and a job that ends well, or 507 and nothing left."""
+    server, answers, taken = disk.server, {}, []
+    server.json("POST", "/v1/queue/pause")
+    for margin in range(0, 132 * KIB, 4 * KIB):
+        disk.fill(len(scan) + margin)
+        status, job = server.submit(scan)
+        answers[status] = answers.get(status, 0) + 1
+        checks.expect(status in (202, 507), "a full disk is answered 507", (margin, job))
+        checks.expect(not names(server.data, "incoming"), "nothing is left in incoming/", margin)
+        if status == 202:
+            taken.append(job["id"])
+        checks.expect(set(names(server.data, "jobs")) == set(taken), "only accepted jobs have a folder", margin)
+    disk.free()
+    server.json("POST", "/v1/queue/resume")
+    for job in taken:
+        must_end_well(checks, server, job, expected, "a job that was accepted on a nearly full disk ends well")
+    return answers
+
+
+def part_mask(checks, disk, scan, expected):
+    """Full while a job runs: it waits, and ends by itself once there is room."""
+    server, seen = disk.server, {}
+    for left in (0, 12 * KIB, 40 * KIB):
+        job = server.submit(scan)[1]["id"]
+        while server.json("GET", f"/v1/jobs/{job}")["state"] == "queued":
+            time.sleep(0.01)
+        disk.fill(left)
+        time.sleep(8)
+        status, _, body = server.request("GET", f"/v1/jobs/{job}")
+        checks.expect(status == 200, "status requests are answered on a full disk", body)
+        mask = server.request("GET", f"/v1/jobs/{job}/mask")
+        checks.expect(mask[0] in (409, 200) and (mask[0] == 409 or sha256(mask[2]) == expected),
+                      "on a full disk no torn mask is served", mask[0])
+        disk.free()
+        begin = time.monotonic()
+        document = must_end_well(checks, server, job, expected, "a job that met a full disk ends by itself")
+        seen[left] = {"seconds_after_room": round(time.monotonic() - begin), "attempts": document["attempts"]}
+    return seen
+
+
+def part_report(checks, disk, scan, expected):
+    """The database can be written (its log is long enough), the results cannot: that is not the job's fault."""
+    server, seen = disk.server, {}
+    for _ in range(400):
+        server.json("POST", "/v1/queue/pause")
+        server.json("POST", "/v1/queue/resume")
+    for left in (0, 12 * KIB, 16 * KIB, 20 * KIB):
+        job = server.submit(scan)[1]["id"]
+        while server.json("GET", f"/v1/jobs/{job}")["state"] == "queued":
+            time.sleep(0.01)
+        disk.fill(left)
+        time.sleep(20)
+        disk.free()
+        document = must_end_well(checks, server, job, expected, "a job whose results had no room ends by itself")
+        checks.expect(document["attempts"] == 1, "a full disk costs no attempt", (left, document["attempts"]))
+        seen[left] = document["attempts"]
+    return seen
+
+
+def part_readonly(checks, scan):
+    """A data folder that cannot be written: the server does not start, and says why."""
+    disk = SmallDisk(checks, "readonly")
+    subprocess.run(["mount", "-o", "remount,ro", disk.server.data], check=True)
+    started = disk.server.start(seconds=20)
+    with open(disk.server.log) as log:
+        said = log.read().strip()
+    checks.expect(started is None and disk.server.process.poll() not in (None, 0), "it refuses to start", said)
+    checks.expect("cannot be written" in said, "and says why", said)
+    disk.end()
+    return said.replace(disk.folder, "...")
+
+
+def part_descriptors(checks, scan, expected):
+    """As many connections as there are descriptors: others wait, jobs go on, and all is well once they are gone."""
+    folder = os.path.join(checks.folder, "descriptors")
+    os.makedirs(folder)
+    server = Server(folder, prefix=["prlimit", "--nofile=100:100"])
+    checks.expect(server.start() is not None, "it starts with 100 descriptors")
+    job = server.submit(scan)[1]["id"]
+    clients = []
+    for _ in range(120):
+        client = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        client.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\nabc")
+        clients.append(client)
+    try:
+        while_full = server.request("GET", "/healthz", timeout=3)[0]
+    except OSError as error:
+        while_full = type(error).__name__
+    checks.expect(while_full in (503, 200, "TimeoutError", "ConnectionResetError"), "others wait or are told", while_full)
+    most = server.status()["FDs"]
+    time.sleep(3)
+    for client in clients:
+        client.close()
+    begin, answer = time.monotonic(), 0
+    while answer != 200 and time.monotonic() - begin < 30:
+        try:
+            answer = server.request("GET", "/healthz", timeout=5)[0]
+        except OSError:
+            time.sleep(0.05)
+    checks.expect(answer == 200, "it answers again once they are gone")
+    seconds = round(time.monotonic() - begin, 2)
+    must_end_well(checks, server, job, expected, "a job ends well meanwhile")
+    must_end_well(checks, server, server.submit(scan)[1]["id"], expected, "and so does the next")
+    server.kill(15)
+    return {"while_full": while_full, "descriptors": most, "seconds_to_recover": seconds}
+
+
+def part_memory(checks, scan, expected):
+    """jobs.memory_limit_mib refuses at the door. Under a limit of address space that nobody told it of, it may end."""
+    folder = os.path.join(checks.folder, "memory")
+    os.makedirs(folder)
+    large = phantom(folder, 9, "512,512,200")
+    server = Server(folder, jobs_memory_limit_mib=200)
+    server.start()
+    need = server.json("POST", "/v1/scans", body=scan)["memory_mib"]
+    status, job = server.submit(large)
+    checks.expect(status == 422, "a scan that needs more than jobs.memory_limit_mib is answered 422", job)
+    must_end_well(checks, server, server.submit(scan)[1]["id"], expected, "a scan that fits is taken")
+    peak = server.status("VmPeak")["VmPeak"] * KIB
+    server.kill(15)
+    server = Server(folder, prefix=["prlimit", f"--as={peak + (64 << 20)}"])
+    checks.expect(server.start() is not None, "it starts under the limit")
+    job, deaths = server.submit(large)[1]["id"], []
+    end, state = time.monotonic() + 180, None
+    while state not in ENDS and time.monotonic() < end:
+        if server.process.poll() is not None:
+            deaths.append(server.process.poll())
+            checks.expect(server.start() is not None, "it starts again under the limit")
+        try:
+            state = server.json("GET", f"/v1/jobs/{job}?wait=1")["state"]
+        except OSError:
+            time.sleep(0.1)
+    document = server.json("GET", f"/v1/jobs/{job}")
+    checks.expect(document["state"] == "failed" and document["failure"], "the job fails with a reason", document)
+    must_end_well(checks, server, server.submit(scan)[1]["id"], expected, "and another job ends well")
+    server.kill(15)
+    return {"small_job_mib": need, "limit_mib": (peak >> 20) + 64, "server_ended_by": deaths,
+            "failure": (document["failure"] or {}).get("code")}
+
+
+def main():
+    checks = Checks("disk")
+    scan = phantom(checks.folder, 1)
+    (expected,), _ = undisturbed([scan], checks)
+    on_disk = {"guard": 8, "upload": 0, "margins": 0, "mask": 0, "report": 0}
+    parts, figures, begin = sys.argv[1:] or [*on_disk, "readonly", "descriptors", "memory"], {}, time.monotonic()
+    for part in parts:
+        if part in on_disk:
+            disk = SmallDisk(checks, part, data_free_space_mib=on_disk[part])
+            try:
+                checks.expect(disk.server.start() is not None, "the server starts")
+                figures[part] = globals()["part_" + part](checks, disk, scan, expected)
+                checks.expect(disk.server.process.poll() is None, "the server lives on", part)
+            finally:
+                disk.end()
+        elif part == "readonly":
+            figures[part] = part_readonly(checks, scan)
+        else:
+            figures[part] = globals()["part_" + part](checks, scan, expected)
+        print(f"{part}: {figures[part] if figures[part] is not None else 'done'}", flush=True)
+    checks.close(seconds=round(time.monotonic() - begin), **{key: value for key, value in figures.items() if value})
+
+
+if __name__ == "__main__":
+    main()
