@@ -85,7 +85,7 @@ bench-training: build peers-venv
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE HEPAR=$(HEPAR) \
 		$(PEERS_VENV)/bin/python deploy/bench/training.py $(TRAINING)
 
-# The reliability campaigns; HEPAR= names another program than the one built here. docs/reliability.md has their figures.
+# The reliability campaigns; HEPAR= names another program than the one built here.
 RELIABILITY := HEPAR=$(HEPAR) python3 deploy/reliability
 
 crash:
