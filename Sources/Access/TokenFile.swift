@@ -6,13 +6,13 @@ import Glibc
 /// It is replaced whole and never seen half written, readable by its owner only. Two that edit it at once wait for
 /// each other. Links are followed to the file itself.
 public struct TokenFile: Sendable {
-    /// Where the file is.
-    public let path: String
+    private let file: URL
+
+    /// Where the file is now: links are followed at each use, for a mounted secret is replaced by turning a link.
+    public var path: String { file.resolvingSymlinksInPath().path }
 
     /// Names a file; it need not exist until it is read.
-    public init(_ file: URL) {
-        path = file.resolvingSymlinksInPath().path
-    }
+    public init(_ file: URL) { self.file = file }
 
     /// The tokens in the file.
     ///

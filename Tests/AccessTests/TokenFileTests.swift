@@ -7,6 +7,26 @@ import Testing
 @testable import Access
 
 @Suite struct TokenFileTests {
+    /// A mounted secret is replaced by turning a link: the old tokens must not stay good.
+    @Test func aTurnedLinkIsFollowed() throws {
+        try withTemporaryFolder { folder in
+            let link = folder.appending(path: "tokens.yaml")
+            for name in ["old", "new"] {
+                let target = folder.appending(path: "\(name).yaml")
+                _ = try TokenFile(target).add(name: name, roles: [.admin])
+            }
+            let manager = FileManager.default
+            try manager.createSymbolicLink(at: link, withDestinationURL: folder.appending(path: "old.yaml"))
+            let file = TokenFile(link)
+            #expect(try file.load().entries.map(\.name) == ["old"])
+            let before = file.stamp()
+            try manager.removeItem(at: link)
+            try manager.createSymbolicLink(at: link, withDestinationURL: folder.appending(path: "new.yaml"))
+            #expect(try file.load().entries.map(\.name) == ["new"])
+            #expect(file.stamp() != before)
+        }
+    }
+
     @Test func editsMakeTheFileForItsOwnerOnly() throws {
         try withTemporaryFolder { folder in
             let url = folder.appending(path: "tokens.yaml")
