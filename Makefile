@@ -21,7 +21,7 @@ PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
 
 .PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format \
-	clean crash crash-short powerloss disk load soak
+	clean crash crash-short powerloss orphan disk load soak
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
@@ -33,7 +33,7 @@ help:
 	@echo "make install [DESTDIR=] [PREFIX=/usr]   program, model, configuration and systemd unit into their places"
 	@echo "make deploy-test [PARTS='nginx systemd monitoring image manifests docs']   what deploy/ holds, run for real"
 	@echo "make lint     check the format; make format mends it"
-	@echo "make crash [N=500] | crash-short | powerloss [N=200] | disk | load | soak [MINUTES=60]   what it withstands"
+	@echo "make crash [N=500] | crash-short | powerloss [N=200] | orphan [N=20] | disk | load | soak [MINUTES=60]   what it withstands"
 	@echo "make deps     install the Debian packages that are missing"
 
 # Installs only what is missing, so that it needs neither root nor the network when all is there.
@@ -85,7 +85,7 @@ bench-training: build peers-venv
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE HEPAR=$(HEPAR) \
 		$(PEERS_VENV)/bin/python deploy/bench/training.py $(TRAINING)
 
-# The reliability campaigns; HEPAR= names another program than the one built here.
+# The reliability campaigns; HEPAR= names another program than the one built here. docs/reliability.md has their figures.
 RELIABILITY := HEPAR=$(HEPAR) python3 deploy/reliability
 
 crash:
@@ -96,6 +96,9 @@ crash-short:
 
 powerloss:
 	@$(RELIABILITY)/powerloss.py $(or $(N),200)
+
+orphan:
+	@$(RELIABILITY)/orphan.py $(or $(N),20)
 
 # Needs root, to mount small file systems.
 disk:

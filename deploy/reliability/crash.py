@@ -7,8 +7,8 @@ of a server that nobody disturbed, and its webhook must have arrived. A job that
 left alone until it ends.
 
     HEPAR=.build/release/hepar python3 deploy/reliability/crash.py 500     # kills; `N=5000 make crash` runs longer
-    HEPAR=... python3 deploy/reliability/crash.py 10 --short               # without kills during webhooks: a delivery that
-                                                                           # was cut off is due again after its lease of 60 s
+    HEPAR=... python3 deploy/reliability/crash.py 10 --short               # does not wait for webhooks that a kill cut off:
+                                                                           # they are due again after their lease of 60 s
 """
 import json
 import os
@@ -230,12 +230,13 @@ def main():
     for job in list(campaign.jobs):
         if job not in campaign.ended:
             campaign.judge(server.finish(job))
-    end = time.monotonic() + (20 if SHORT else 150)
+    end = time.monotonic() + (5 if SHORT else 150)
     while time.monotonic() < end and not set(campaign.jobs) <= set(receiver.told):
         time.sleep(0.2)
+    due = {row[0] for row in server.rows("SELECT job_id FROM delivery WHERE NOT is_dead")} if SHORT else set()
     for job in campaign.jobs:
         told = receiver.told.get(job, [])
-        checks.expect(bool(told), "a webhook arrives for each end", job)
+        checks.expect(told or job in due, "a webhook arrives for each end", job)
         checks.expect(len(set(told)) <= 1, "a webhook sent twice has one number", told)
     for job in campaign.deleted - {None}:
         checks.expect(server.request("GET", f"/v1/jobs/{job}")[0] == 410, "a deleted job stays deleted", job)
