@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cdicom.h"
@@ -48,3 +49,5 @@ int cdicom_spawn(const char *path, char *const arguments[], char *const environm
     *output = ends[0];
     return child;
 }
+
+int cdicom_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL); }

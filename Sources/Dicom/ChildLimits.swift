@@ -1,3 +1,4 @@
+internal import CDicom
 import Foundation
 
 /// What a child process may use. The child sets the limits itself before it touches an input; they end it, not the
@@ -30,11 +31,12 @@ public struct ChildLimits: Equatable, Sendable {
     /// The most voxels whose volume, two bytes each, leaves as much memory to everything else.
     public var voxels: Int { memoryMiB << 18 }
 
-    /// Limits the running process, for good; it leaves no core file either, which would hold voxels.
+    /// Limits the running process, for good; it leaves no core file either, which would hold voxels, and does not outlive
+    /// the service, whose folder it writes to.
     ///
     /// - Returns: whether the system accepted all of them.
     public func apply() -> Bool {
-        limit(RLIMIT_CORE, to: 0) && limit(RLIMIT_AS, to: memoryMiB << 20)
+        cdicom_end_with_parent() == 0 && limit(RLIMIT_CORE, to: 0) && limit(RLIMIT_AS, to: memoryMiB << 20)
             && limit(RLIMIT_CPU, to: cpuSeconds, slack: 5)
             && limit(RLIMIT_FSIZE, to: fileMiB << 20) && limit(RLIMIT_NOFILE, to: openFiles)
     }

@@ -187,9 +187,16 @@ private func names(in folder: URL) throws(SpoolError) -> [String] {
 private func removeTree(_ place: URL) throws(SpoolError) {
     if unlink(place.path) == 0 || errno == ENOENT { return }
     guard errno == EISDIR || errno == EPERM else { throw SpoolError("remove files", code: errno) }
-    for name in try names(in: place) { try removeTree(place.appending(path: name)) }
-    guard rmdir(place.path) == 0 || errno == ENOENT else { throw SpoolError("remove files", code: errno) }
+    // A child of a server that was killed may still be writing here for a moment.
+    for attempt in 1...removalAttempts {
+        for name in try names(in: place) { try removeTree(place.appending(path: name)) }
+        if rmdir(place.path) == 0 || errno == ENOENT { return }
+        guard errno == ENOTEMPTY, attempt < removalAttempts else { throw SpoolError("remove files", code: errno) }
+        usleep(20_000)
+    }
 }
+
+private let removalAttempts = 100
 
 /// Returns once a file's bytes are on the disk itself. A link is an error, wherever it leads.
 private func syncFile(_ file: URL) throws(SpoolError) {

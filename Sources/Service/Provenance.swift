@@ -138,4 +138,9 @@ private func writePrivately(_ data: Data, to file: URL) throws {
     try handle.synchronize()
     try handle.close()
     guard rename(temporary.path, file.path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+    // Until the name is on the disk too, a power loss would bring another key, and earlier signatures would not fit it.
+    let folder = open(file.deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { throw CocoaError(.fileWriteUnknown) }
+    defer { close(folder) }
+    guard fsync(folder) == 0 else { throw CocoaError(.fileWriteUnknown) }
 }

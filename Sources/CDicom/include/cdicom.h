@@ -56,6 +56,9 @@ cdicom_status cdicom_decode(
 // standard output, whose other end is `*output`, to be closed by the caller. Returns its process number, or -1.
 int cdicom_spawn(const char *path, char *const arguments[], char *const environment[], int *output);
 
+/// Has the running process killed once its parent has ended, however that happens; nonzero if the system refuses.
+int cdicom_end_with_parent(void);
+
 #ifdef __cplusplus
 }
 #endif
