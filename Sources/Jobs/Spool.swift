@@ -83,12 +83,13 @@ public struct Spool: Sendable {
         try syncFolder(jobs)
     }
 
-    /// Removes what a crash left behind: every upload in flight, and the folders of jobs that are not to be kept.
+    /// Removes what a crash left behind: every upload in flight, the folders of jobs that are not to be kept, and
+    /// hidden files in those of others.
     ///
     /// To be called at start-up, before uploads are accepted. Where `isKept` throws, nothing more is removed.
     ///
     /// - Parameter isKept: whether the store has a row of this name: ``JobStore/contains(_:)``.
-    /// - Returns: how many uploads and folders were removed.
+    /// - Returns: how many uploads, folders and hidden files were removed.
     @discardableResult
     public func sweep(keeping isKept: (JobID) throws -> Bool) throws -> Int {
         var removed = 0
@@ -97,9 +98,17 @@ public struct Spool: Sendable {
             removed += 1
         }
         for name in try names(in: jobs) {
-            guard let id = JobID(name), try !isKept(id) else { continue }
-            try removeTree(folder(of: id))
-            removed += 1
+            guard let id = JobID(name) else { continue }
+            if try isKept(id) {
+                // What a killed run had begun to write is hidden until it is renamed; no finished file is.
+                for name in try names(in: folder(of: id)) where name.hasPrefix(".") {
+                    try removeTree(folder(of: id).appending(path: name))
+                    removed += 1
+                }
+            } else {
+                try removeTree(folder(of: id))
+                removed += 1
+            }
         }
         try syncFolder(incoming)
         try syncFolder(jobs)

@@ -104,10 +104,6 @@ private func work(
     _ job: Job, in folder: URL, limits: VolumeLimits, segmenter: Segmenter, key: SigningKey, team: ThreadTeam,
     slices: Telemetry.Counter, context: JobContext
 ) throws -> Data {
-    // What a run that was killed had begun to write; nothing else has such a name.
-    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) where name.hasPrefix(".hepar-") {
-        try FileManager.default.removeItem(at: folder.appending(path: name))
-    }
     guard let image = JobFiles.uploaded("image", in: folder) else {
         throw JobFailure(code: "upload_lost", message: "The upload is no longer on the server's disk. Send it again.")
     }

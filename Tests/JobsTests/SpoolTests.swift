@@ -104,10 +104,14 @@ import Testing
             let orphan = JobID()
             for id in [kept, orphan] { try spool.adopt(files: [(put("x", "u", in: spool), "image.nii")], for: id) }
             _ = try put("half", "u9", in: spool)
+            // A mask that a killed run had begun.
+            let begun = spool.folder(of: kept).appending(path: ".hepar-0a1b.nii.gz")
+            try Data("half".utf8).write(to: begun)
             let foreign = folder.appending(path: "jobs/lost+found")
             try FileManager.default.createDirectory(at: foreign, withIntermediateDirectories: true)
 
-            #expect(try spool.sweep(keeping: { $0 == kept }) == 2)
+            #expect(try spool.sweep(keeping: { $0 == kept }) == 3)
+            #expect(!FileManager.default.fileExists(atPath: begun.path))
             #expect(text(spool.folder(of: kept).appending(path: "image.nii")) == "x")
             #expect(!FileManager.default.fileExists(atPath: spool.folder(of: orphan).path))
             #expect(try FileManager.default.contentsOfDirectory(atPath: spool.incoming.path).isEmpty)
