@@ -12,10 +12,6 @@ public enum AccessRefusal: Error, Equatable, Sendable {
     case tooManyFailures(retryAfterSeconds: Int)
     /// The caller is known; its roles do not allow this.
     case forbidden(Action)
-    /// As many jobs of the caller wait as may.
-    case quotaOfJobs(waiting: Int, limit: Int, retryAfterSeconds: Int)
-    /// The upload would be too much beside the caller's others that wait.
-    case quotaOfBytes(waiting: Int, new: Int, limit: Int, retryAfterSeconds: Int)
     /// Without tokens: the request came through a proxy, as this header field shows.
     case forwarded(field: String)
     /// Without tokens: the request is not from this machine, or was meant for another name than this machine's.
@@ -27,7 +23,7 @@ extension AccessRefusal {
     public var status: Int {
         switch self {
         case .noCredentials, .notBearer, .unknownToken, .expiredToken: 401
-        case .tooManyFailures, .quotaOfJobs, .quotaOfBytes: 429
+        case .tooManyFailures: 429
         case .forbidden, .forwarded, .notLocal: 403
         }
     }
@@ -41,8 +37,6 @@ extension AccessRefusal {
         case .expiredToken: "token_expired"
         case .tooManyFailures: "too_many_failures"
         case .forbidden: "forbidden"
-        case .quotaOfJobs: "quota_jobs"
-        case .quotaOfBytes: "quota_bytes"
         case .forwarded: "forwarded_request"
         case .notLocal: "not_local"
         }
@@ -55,8 +49,7 @@ extension AccessRefusal {
         case .notBearer: [("WWW-Authenticate", #"Bearer realm="hepar", error="invalid_request""#)]
         case .unknownToken, .expiredToken: [("WWW-Authenticate", #"Bearer realm="hepar", error="invalid_token""#)]
         case .forbidden: [("WWW-Authenticate", #"Bearer realm="hepar", error="insufficient_scope""#)]
-        case .tooManyFailures(let seconds), .quotaOfJobs(_, _, let seconds), .quotaOfBytes(_, _, _, let seconds):
-            [("Retry-After", "\(max(1, seconds))")]
+        case .tooManyFailures(let seconds): [("Retry-After", "\(max(1, seconds))")]
         case .forwarded, .notLocal: []
         }
     }
@@ -79,11 +72,6 @@ extension AccessRefusal: CustomStringConvertible {
                 + "\(max(1, seconds)) s."
         case .forbidden(let action):
             "The token does not allow \"\(action.rawValue)\" here. Ask the server's operator for one that does."
-        case .quotaOfJobs(let waiting, let limit, _):
-            "\(waiting) jobs of this token wait; it may have at most \(limit). Try again when one has started."
-        case .quotaOfBytes(let waiting, let new, let limit, _):
-            "The jobs of this token that wait hold \(waiting) bytes, and this upload has \(new); it may have at most "
-                + "\(limit). " + (new > limit ? "Send a smaller one." : "Try again when one has started.")
         case .forwarded(let field):
             "The server runs without tokens and takes no request that a proxy forwarded (\(field)). "
                 + "Its operator must set up tokens first: hepar token add."

@@ -44,7 +44,7 @@ public struct Caller: Equatable, Sendable {
     }
 }
 
-/// What one token may have waiting in the queue.
+/// What one token may have waiting in the queue; the queue itself counts, so that two jobs at once cannot pass.
 public struct Quota: Equatable, Sendable {
     /// The most jobs; nil: as many as the queue takes.
     public var queuedJobs: Int?
@@ -55,23 +55,5 @@ public struct Quota: Equatable, Sendable {
     public init(queuedJobs: Int? = nil, queuedBytes: Int? = nil) {
         self.queuedJobs = queuedJobs
         self.queuedBytes = queuedBytes
-    }
-
-    /// Says no if one more job would not fit. To be asked where the job is queued, so that two at once cannot pass.
-    ///
-    /// - Parameters:
-    ///   - jobs: how many jobs of the caller wait now.
-    ///   - bytes: how many bytes their uploads have.
-    ///   - new: the bytes of the upload that would join them.
-    ///   - retryAfterSeconds: when the next of the caller's jobs is expected to leave the queue.
-    /// - Throws: ``AccessRefusal/quotaOfJobs(waiting:limit:retryAfterSeconds:)``;
-    ///   ``AccessRefusal/quotaOfBytes(waiting:new:limit:retryAfterSeconds:)``.
-    public func check(jobs: Int, bytes: Int, new: Int, retryAfterSeconds: Int) throws(AccessRefusal) {
-        if let limit = queuedJobs, jobs >= limit {
-            throw .quotaOfJobs(waiting: jobs, limit: limit, retryAfterSeconds: retryAfterSeconds)
-        }
-        if let limit = queuedBytes, bytes > limit - new {
-            throw .quotaOfBytes(waiting: bytes, new: new, limit: limit, retryAfterSeconds: retryAfterSeconds)
-        }
     }
 }

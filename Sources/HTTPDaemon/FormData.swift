@@ -24,7 +24,7 @@ struct FormData {
     private var field: [UInt8] = []
     private var file: UploadFile?
 
-    init(_ kind: Kind = .formData, folder: URL, partLimit: Int, write: @escaping UploadFile.Write) {
+    init(_ kind: Kind, folder: URL, partLimit: Int, write: @escaping UploadFile.Write) {
         self.kind = kind
         self.folder = folder
         self.partLimit = partLimit

@@ -82,8 +82,7 @@ public func run(
     journal?.remove()
     return Report(
         segmentation, findings: job.findings, header: header, segmenter: segmenter, options: job.options,
-        scores: scores,
-        provenance: try Provenance(statement, key: key), timings)
+        scores: scores, provenance: try Provenance(statement, key: key), timings)
 }
 
 extension Segmenter {

@@ -41,11 +41,14 @@ extension Routes {
                 throw Problem(422, error.code, "\(error)")
             }
         }
+        // Before the scan is read, which may take minutes.
+        let priority = try priority(query["priority"])
+        let headers = call.request.head.headers
+        let requestKey = try RequestKey(headers)
         let upload = try Upload(call.request)
         let judged = try judge(upload, query, owner: call.caller.name)
         defer { judged.dicom?.discard() }
-        let headers = call.request.head.headers
-        let key = try RequestKey(headers).map { key in
+        let key = try requestKey.map { key in
             RetryKey(key: "\(call.caller.name)/\(key.text)", digest: try upload.digest())
         }
         let request = JobRequest(
@@ -53,7 +56,7 @@ extension Routes {
             dicom: judged.dicom?.report)
         let new = NewJob(
             options: try JSONEncoder.hepar.encode(request), hasReference: upload.reference != nil,
-            uploadBytes: upload.bytes, retryKey: key, priority: try priority(query["priority"]),
+            uploadBytes: upload.bytes, retryKey: key, priority: priority,
             cost: judged.cost.work, owner: call.caller.name, webhook: query["webhook"], contentKey: judged.contentKey,
             request: call.request.head.id)
         let isFresh = headers["Cache-Control"]?.lowercased().contains("no-cache") == true

@@ -46,18 +46,6 @@ import Testing
         for action in Action.allCases { #expect(Caller.anonymous.reach(action) == .all) }
     }
 
-    @Test func quotasCountWhatWaitsAndWhatComes() throws {
-        let quota = Quota(queuedJobs: 3, queuedBytes: 1_000)
-        try quota.check(jobs: 2, bytes: 400, new: 600, retryAfterSeconds: 9)
-        #expect(throws: AccessRefusal.quotaOfJobs(waiting: 3, limit: 3, retryAfterSeconds: 9)) {
-            try quota.check(jobs: 3, bytes: 0, new: 1, retryAfterSeconds: 9)
-        }
-        #expect(throws: AccessRefusal.quotaOfBytes(waiting: 401, new: 600, limit: 1_000, retryAfterSeconds: 9)) {
-            try quota.check(jobs: 0, bytes: 401, new: 600, retryAfterSeconds: 9)
-        }
-        try Quota().check(jobs: .max, bytes: .max, new: .max, retryAfterSeconds: 9)
-    }
-
     @Test func refusalsSayWhatHTTPNeeds() {
         let refusals: [(AccessRefusal, Int, String, String)] = [
             (.noCredentials, 401, "credentials_missing", #"WWW-Authenticate: Bearer realm="hepar""#),
@@ -68,8 +56,6 @@ import Testing
             (.unknownToken, 401, "token_unknown", #"WWW-Authenticate: Bearer realm="hepar", error="invalid_token""#),
             (.expiredToken, 401, "token_expired", #"WWW-Authenticate: Bearer realm="hepar", error="invalid_token""#),
             (.tooManyFailures(retryAfterSeconds: 7), 429, "too_many_failures", "Retry-After: 7"),
-            (.quotaOfJobs(waiting: 2, limit: 2, retryAfterSeconds: 0), 429, "quota_jobs", "Retry-After: 1"),
-            (.quotaOfBytes(waiting: 2, new: 1, limit: 2, retryAfterSeconds: 5), 429, "quota_bytes", "Retry-After: 5"),
             (.forwarded(field: "Via"), 403, "forwarded_request", ""),
             (.notLocal, 403, "not_local", ""),
             (
