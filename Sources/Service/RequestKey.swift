@@ -27,8 +27,10 @@ struct RequestKey {
 }
 
 extension Upload {
-    /// SHA-256 of the scan, the reference and the options, in hexadecimal digits.
-    func digest() throws -> String {
+    /// SHA-256 of the scan, the reference, the options and the choice among DICOM volumes, in hexadecimal digits.
+    ///
+    /// - Parameter query: the request's own; what does not change the result is left out.
+    func digest(_ query: [String: String]) throws -> String {
         var hash = ContentHash()
         // Each part is led by its name and its length, so that no two requests look alike.
         func add(_ name: String, bytes: Int) { hash.add(Data("\(name) \(bytes)\n".utf8)) }
@@ -42,6 +44,11 @@ extension Upload {
         let options = try JSONEncoder.hepar.encode(options)
         add("options", bytes: options.count)
         hash.add(options)
+        for name in ["series", "acquisition", "uids"] {
+            guard let text = query[name] else { continue }
+            add(name, bytes: text.utf8.count)
+            hash.add(Data(text.utf8))
+        }
         return hash.hexadecimal()
     }
 }

@@ -49,7 +49,7 @@ extension Routes {
         let judged = try judge(upload, query, owner: call.caller.name)
         defer { judged.dicom?.discard() }
         let key = try requestKey.map { key in
-            RetryKey(key: "\(call.caller.name)/\(key.text)", digest: try upload.digest())
+            RetryKey(key: "\(call.caller.name)/\(key.text)", digest: try upload.digest(query))
         }
         let request = JobRequest(
             options: upload.options, findings: judged.findings, memoryBytes: judged.cost.bytes,
