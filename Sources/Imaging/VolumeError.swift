@@ -119,7 +119,7 @@ extension VolumeError: CustomStringConvertible {
         case .readFailed(let reason):
             "The file could not be read: \(reason)."
         case .notNIfTI(let found):
-            "The file is not a NIfTI volume: \(found). Send one .nii or .nii.gz file; dcm2niix makes it from DICOM."
+            "The file is not a NIfTI volume: \(found). Send one .nii or .nii.gz file, made of DICOM files by `hepar import-dicom`."
         case .headerPair:
             "The file is the header of a .hdr/.img pair. Send a single .nii or .nii.gz file that holds the voxels too."
         case .badDimensions(let found):
