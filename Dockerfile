@@ -6,7 +6,7 @@ FROM swift:6.3-bookworm AS build
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         libcurl4-openssl-dev libdcmtk-dev libmicrohttpd-dev libnifti-dev libopenblas-dev libopenjp2-7-dev \
-        libpng-dev libsqlite3-dev libzip-dev zlib1g-dev binutils make patchelf pkg-config \
+        libpng-dev libseccomp-dev libsqlite3-dev libzip-dev zlib1g-dev binutils make patchelf pkg-config \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /source
@@ -23,7 +23,7 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         libcurl4 libdcmtk17 libmicrohttpd12 libnifti2-2 libopenblas0-pthread libopenjp2-7 \
-        libpng16-16 libsqlite3-0 libstdc++6 libzip4 zlib1g ca-certificates curl \
+        libpng16-16 libseccomp2 libsqlite3-0 libstdc++6 libzip4 zlib1g ca-certificates curl \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/* /var/log/*.log /var/log/apt \
     && useradd --system --uid 10001 --user-group --no-log-init --home-dir /var/lib/hepar --shell /usr/sbin/nologin hepar \

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PACKAGES := libcurl4-openssl-dev libdcmtk-dev libmicrohttpd-dev libnifti-dev libopenblas-dev libopenjp2-7-dev \
-	libpng-dev libsqlite3-dev libzip-dev zlib1g-dev pkg-config curl jq python3-venv
+	libpng-dev libseccomp-dev libsqlite3-dev libzip-dev zlib1g-dev pkg-config curl jq python3-venv
 BUILD := -c release
 HEPAR := .build/release/hepar
 export HEPAR_SHARED ?= $(abspath ../shared)

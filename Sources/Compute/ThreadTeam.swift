@@ -1,5 +1,5 @@
 internal import CKernels
-import Glibc
+public import Foundation
 import Synchronization
 
 /// A fixed set of compute threads that works on one task at a time.
@@ -14,20 +14,30 @@ public final class ThreadTeam: Sendable {
 
     private let shared: Shared
     private let turn = Mutex(())
+    private let turns: Int32
 
     /// Starts `threads - 1` threads; the caller of `run` is the last one.
-    public init(threads: Int) {
+    ///
+    /// - Parameter turns: a file that teams of several processes lock by turns, so that those do not fight for cores
+    ///   either; one that cannot be opened is done without.
+    public init(threads: Int, turns: URL? = nil) {
         precondition(threads >= 1, "a team needs at least one thread")
         self.threads = threads
+        self.turns = turns.map { open($0.path, O_RDONLY | O_CLOEXEC) } ?? -1
         shared = Shared(threads: threads)
         for index in 1..<max(1, threads) { startThread(ThreadStart(shared: shared, index: index)) }
     }
 
-    deinit { shared.publish(nil) }
+    deinit {
+        shared.publish(nil)
+        if turns >= 0 { close(turns) }
+    }
 
     /// Calls `body(index)` once on each thread, with `index` in `0 ..< threads`, and waits for all.
     public func run(_ body: (Int) -> Void) {
         turn.withLock { _ in
+            if turns >= 0 { while flock(turns, LOCK_EX) != 0, errno == EINTR {} }
+            defer { if turns >= 0 { flock(turns, LOCK_UN) } }
             guard threads > 1 else { return body(0) }
             withoutActuallyEscaping(body) { body in
                 shared.publish(body)

@@ -1,6 +1,7 @@
 import Foundation
+import Sandbox
 
-/// Imports DICOM files in a child process with limits: a file that makes a decoder crash, loop or eat memory ends the
+/// Imports DICOM files in a confined child process: a file that makes a decoder crash, loop or eat memory ends the
 /// child, and is an error like any other here.
 public struct DicomImporter: Sendable {
     /// The program: `hepar`, or another with its command `import-dicom`.
@@ -16,7 +17,7 @@ public struct DicomImporter: Sendable {
 
     /// Does what ``importDicom(_:work:output:options:team:)`` does, in a child process.
     ///
-    /// Blocks until the child has ended, at most ``ChildLimits/wallSeconds``. After an error the output is not there,
+    /// Blocks until the child has ended, at most ``ChildLimits/silenceSeconds``. After an error the output is not there,
     /// but a child that was ended may leave its beginnings in the output's folder, and `work` unpacked files: give both
     /// a folder that is removed.
     ///
@@ -35,24 +36,24 @@ public struct DicomImporter: Sendable {
         if includeUIDs { arguments.append("--uids") }
         arguments += ["--"] + files.map { $0.absoluteURL.path }
 
-        // 20 000 slices' UIDs are below 2 MiB.
-        let result = runChild(
-            executable.path, arguments, environment: environment, wallSeconds: limits.wallSeconds,
-            outputLimit: 16 << 20)
-        guard let result else { throw .importFailed(reason: .notStarted) }
-        switch result.end {
+        let child = ChildProcess(executable, arguments, silenceSeconds: limits.silenceSeconds)
+        var output = Data()
+        // Without `checkStop` nothing throws.
+        let end = (try? child.run { output += $0 }) ?? .notStarted
+        switch end {
         case .exited(0):
-            guard let report = try? JSONDecoder().decode(DicomReport.self, from: result.output) else {
+            guard let report = try? JSONDecoder().decode(DicomReport.self, from: output) else {
                 throw .importFailed(reason: .noAnswer)
             }
             return report
         case .exited:
             // The sentence is made anew from the case's numbers: no text of the child is passed on.
-            guard let failure = try? JSONDecoder().decode(DicomFailure.self, from: result.output) else {
+            guard let failure = try? JSONDecoder().decode(DicomFailure.self, from: output) else {
                 throw .importFailed(reason: .noAnswer)
             }
             throw failure.error
-        case .timedOut: throw .timeout(seconds: limits.wallSeconds)
+        case .notStarted: throw .importFailed(reason: .notStarted)
+        case .timedOut: throw .timeout(seconds: limits.silenceSeconds)
         case .tooTalkative: throw .importFailed(reason: .noAnswer)
         case .signalled(let signal):
             if signal == Int(SIGXCPU) { throw .timeout(seconds: limits.cpuSeconds) }
@@ -60,13 +61,6 @@ public struct DicomImporter: Sendable {
             if signal == Int(SIGXFSZ) { throw .zipTooLarge(limitMiB: limits.fileMiB) }
             throw .unreadable(signal: signal)
         }
-    }
-
-    /// No setting of the service, and so none of its secrets, is handed on.
-    private var environment: [String] {
-        let libraries = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"].map { ["LD_LIBRARY_PATH=\($0)"] } ?? []
-        // OpenBLAS, which the import does not use, takes address space for every thread it starts.
-        return ["PATH=/usr/bin:/bin", "LC_ALL=C", "OPENBLAS_NUM_THREADS=1"] + libraries
     }
 }
 

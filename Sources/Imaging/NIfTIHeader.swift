@@ -1,5 +1,7 @@
+import Foundation
+
 /// What is accepted before memory is spent on a file.
-public struct VolumeLimits: Equatable, Sendable {
+public struct VolumeLimits: Codable, Equatable, Sendable {
     /// The most voxels of a volume.
     public var voxels: Int
     /// The most bytes of a file, counted after inflation.
@@ -186,4 +188,19 @@ struct Quaternion {
 /// The vector at right angles to both.
 func cross(_ a: SIMD3<Double>, _ b: SIMD3<Double>) -> SIMD3<Double> {
     SIMD3(a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x)
+}
+
+extension NIfTIHeader: Codable {
+    /// Its bytes, which are judged again when they are read.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(Data(bytes))
+    }
+
+    /// Reads the header's bytes.
+    ///
+    /// - Throws: ``VolumeError``.
+    public init(from decoder: any Decoder) throws {
+        try self.init(parsing: Array(decoder.singleValueContainer().decode(Data.self)), limits: .none)
+    }
 }

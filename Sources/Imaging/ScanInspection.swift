@@ -1,7 +1,7 @@
 import Foundation
 
 /// What one pass over a file shows.
-public struct ScanSummary: Equatable, Sendable {
+public struct ScanSummary: Codable, Equatable, Sendable {
     /// The judged header.
     public let header: NIfTIHeader
     /// The lowest and the highest finite value, after scaling: HU in a CT, labels in a mask.

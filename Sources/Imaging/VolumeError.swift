@@ -1,7 +1,7 @@
 /// Why a volume is refused, or could not be read or written.
 ///
 /// ``isUsersFault`` tells what the sender of the file can mend from what is ours to mend.
-public enum VolumeError: Error, Equatable, Sendable {
+public enum VolumeError: Error, Codable, Equatable, Sendable {
     /// The file cannot be opened.
     case cannotOpen(reason: String)
     /// The system failed while the file was read.

@@ -2,7 +2,7 @@ public import Compute
 import Synchronization
 
 /// How a network computes its convolutions. All give the same logits up to rounding.
-public enum Algorithm: String, CaseIterable, Sendable {
+public enum Algorithm: String, CaseIterable, Codable, Sendable {
     /// Plain loops with sums in double precision: the twin that the others are tested against.
     case reference
     /// Patches copied to a matrix (im2col), then OpenBLAS.

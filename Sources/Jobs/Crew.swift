@@ -137,6 +137,8 @@ final class Crew: Sendable {
             return .failed(failure)
         } catch let failure as RetryableFailure {
             return .postponed(reason: failure.failure, until: Date() + failure.delay / .seconds(1))
+        } catch let failure as AttemptFailure {
+            return .retry(reason: failure.failure)
         } catch SpoolError.diskFull {
             return .postponed(reason: .diskFull, until: Date() + 30)
         } catch let error where error is CancelledError || error is CancellationError {

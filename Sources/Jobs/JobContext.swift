@@ -74,6 +74,19 @@ public struct CancelledError: Error, Equatable, Sendable, CustomStringConvertibl
     public var description: String { "The job was cancelled." }
 }
 
+/// Thrown by work whose run came to nothing, perhaps through the job's own fault: it is queued again until its attempts
+/// are used up, and then fails with this reason.
+public struct AttemptFailure: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What the job shows.
+    public var failure: JobFailure
+
+    /// A reason with its code and its sentence for the user.
+    public init(code: String, message: String) { failure = JobFailure(code: code, message: message) }
+
+    /// The sentence for the user.
+    public var description: String { failure.message }
+}
+
 /// Thrown by work that cannot go on now, through no fault of the job: it is queued again after `delay`, as often as
 /// it takes, and the attempt is not counted.
 public struct RetryableFailure: Error, Equatable, Sendable, CustomStringConvertible {

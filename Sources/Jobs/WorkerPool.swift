@@ -7,6 +7,7 @@ import Logging
 /// What the work throws decides how a job goes on:
 /// - ``JobFailure``: it fails, with that reason.
 /// - ``RetryableFailure``, or a full disk (``SpoolError/diskFull``): it waits and runs again; the attempt is not counted.
+/// - ``AttemptFailure``: it runs again until its attempts are used up, then fails with that reason.
 /// - ``CancelledError`` or `CancellationError`, after being asked to stop: it is cancelled, or queued again if the
 ///   server stops.
 /// - anything else: an internal error. It runs again until its attempts are used up, then fails. The text shown to the

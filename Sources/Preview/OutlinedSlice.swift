@@ -3,7 +3,7 @@ import Foundation
 import Imaging
 
 /// Which axial slices are drawn.
-public enum SliceChoice: Equatable, Sendable {
+public enum SliceChoice: Codable, Equatable, Sendable {
     /// The slice with the most lesion; without any, the one with the most liver; without any, the middle one.
     case key
     /// One slice, counted from 0 along the canonical z axis, from the feet.
@@ -29,6 +29,12 @@ public struct NoSuchSlice: Error, Equatable, CustomStringConvertible {
     public let number: Int
     /// How many slices there are.
     public let slices: Int
+
+    /// Slice `number` of a scan that has fewer.
+    public init(number: Int, slices: Int) {
+        self.number = number
+        self.slices = slices
+    }
 
     /// What is wrong, with what there is.
     public var description: String { "There is no slice \(number): the scan has the slices 0 to \(slices - 1)." }

@@ -1,5 +1,5 @@
 /// How far a segmentation has come.
-public struct SliceProgress: Equatable, Sendable {
+public struct SliceProgress: Codable, Equatable, Sendable {
     /// The steps in their order.
     public enum Stage: String, CaseIterable, Codable, Sendable {
         /// Stage 1: where is the liver.

@@ -6,7 +6,7 @@ import Metrics
 import Segmentation
 
 /// The files and choices of one case: a CT, where its mask goes, and perhaps a reference to score against.
-public struct Case: Sendable {
+public struct Case: Codable, Sendable {
     /// The CT, NIfTI.
     public var image: URL
     /// A label map on the CT's grid.
@@ -44,11 +44,10 @@ public struct Case: Sendable {
 /// Runs one case from its files to its mask and report: the one path that the service and the command line share.
 ///
 /// - Parameters:
-///   - key: signs the report's provenance; nil leaves it unsigned.
 ///   - progress: called between slices; the case stops by what it throws, and no mask is left then.
 /// - Throws: ``VolumeError`` for what is wrong with a file.
 public func run(
-    _ job: Case, with segmenter: Segmenter, key: SigningKey? = nil, team: ThreadTeam,
+    _ job: Case, with segmenter: Segmenter, team: ThreadTeam,
     progress: ProgressHandler = { _ in }
 ) throws -> Report {
     var timings = Timings()
@@ -82,7 +81,7 @@ public func run(
     journal?.remove()
     return Report(
         segmentation, findings: job.findings, header: header, segmenter: segmenter, options: job.options,
-        scores: scores, provenance: try Provenance(statement, key: key), timings)
+        scores: scores, provenance: try Provenance(statement, key: nil), timings)
 }
 
 extension Segmenter {

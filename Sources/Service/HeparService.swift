@@ -1,4 +1,3 @@
-import Compute
 import Dicom
 import Foundation
 import HTTPDaemon
@@ -6,6 +5,7 @@ import Imaging
 import Inference
 import Jobs
 import Logging
+import Sandbox
 import Segmentation
 import Telemetry
 
@@ -25,11 +25,11 @@ public final class HeparService: Sendable {
     ///
     /// - Parameters:
     ///   - store: where jobs are kept; only this process may use it.
-    ///   - program: the program that reads DICOM files apart from this process, by its command `import-dicom`.
+    ///   - program: `hepar`, whose commands `import-dicom` and `work` do apart from this process whatever reads uploads.
     /// - Throws: ``SpoolError/inUse(folder:)`` if another server works on the folder, and ``DaemonError``.
     public init(
         _ config: ServiceConfig, store: any JobStore, outbox: Outbox, audit: AuditLog, spool: Spool,
-        segmenter: Segmenter, program: URL, team: ThreadTeam, logger: Logger
+        segmenter: Segmenter, program: URL, logger: Logger
     ) throws {
         let gate = try Gate(config, logger: logger)
         lock = try spool.lock()
@@ -52,14 +52,25 @@ public final class HeparService: Sendable {
         let removed = try spool.sweep(keeping: store.contains)
         let requeued = try store.releaseAll(at: Date())
         logger.info("recovered", metadata: ["requeued": "\(requeued.count)", "leftovers": "\(removed)"])
+        let workshop = Workshop(program: program)
+        do {
+            _ = try workshop.run(ProbeWork())
+        } catch let lost as WorkerLost {
+            throw IsolationError(lost: lost)
+        }
+        let guards: Logger.Metadata = ["landlock": "\(Kernel.landlock)", "seccomp": "\(Kernel.hasSeccomp)"]
+        logger.info("uploads are read in confined processes", metadata: guards)
+        let cores = try Cores(threads: config.computeThreads, in: URL(filePath: config.dataFolder))
+        let quarantine = Quarantine(folder: URL(filePath: config.dataFolder).appending(path: "quarantine"))
+        let bench = JobBench(
+            workshop: workshop, cores: cores, quarantine: quarantine, config: config, segmenter: segmenter, key: key,
+            slices: metrics.slices)
         workers = WorkerPool(
             store: store, spool: spool, workers: config.workers, lease: .seconds(config.leaseSeconds),
             maxAttempts: config.attempts, logger: logger
         ) { job, folder, context in
             try budget.reserving(JobRequest(of: job).memoryBytes ?? 0, checkStop: context.checkCancelled) {
-                try work(
-                    job, in: folder, limits: config.volumeLimits, segmenter: segmenter, key: key, team: team,
-                    slices: metrics.slices, context: context)
+                try bench.work(on: job, in: folder, context: context)
             }
         }
         housekeeping = Housekeeping(
@@ -69,7 +80,7 @@ public final class HeparService: Sendable {
             config: config, store: store, spool: spool, workers: workers, watch: watch, segmenter: segmenter,
             budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, metrics: metrics,
             importer: DicomImporter(executable: program), imports: Places(max(1, config.handlerThreads / 2)),
-            team: team, logger: logger)
+            workshop: workshop, cores: cores, quarantine: quarantine, logger: logger)
         let jobMetrics = try JobMetrics(metrics, store: store, outbox: outbox, spool: spool)
         metrics.registry.onExposition { jobMetrics.refresh() }
         metrics.buildInfo.set(
@@ -96,39 +107,5 @@ public final class HeparService: Sendable {
         watch.end()
         daemon.stop()
         workers.stop(timeout: .seconds(10))
-    }
-}
-
-/// What a worker does with a job: the case's files are in the job's folder, and so its mask and report will be.
-private func work(
-    _ job: Job, in folder: URL, limits: VolumeLimits, segmenter: Segmenter, key: SigningKey, team: ThreadTeam,
-    slices: Telemetry.Counter, context: JobContext
-) throws -> Data {
-    guard let image = JobFiles.uploaded("image", in: folder) else {
-        throw JobFailure(code: "upload_lost", message: "The upload is no longer on the server's disk. Send it again.")
-    }
-    let request = try JobRequest(of: job)
-    let files = Case(
-        image: image, reference: JobFiles.uploaded("reference", in: folder),
-        mask: folder.appending(path: JobFiles.mask), probabilities: folder.appending(path: JobFiles.probabilities),
-        journal: folder.appending(path: JobFiles.journal), options: request.options, findings: request.findings,
-        limits: limits)
-    do {
-        context.report(stage: "read", progress: 0)
-        let report = try run(files, with: segmenter, key: key, team: team) { progress in
-            try context.checkCancelled()
-            if progress.stage != .rules, progress.done < progress.total { slices.add(1, progress.stage.rawValue) }
-            context.report(stage: progress.stage.rawValue, progress: progress.fraction)
-        }
-        try report.write(to: folder.appending(path: JobFiles.report))
-        let verification = request.verifies.flatMap { earlier in
-            report.provenance.map { Verification(earlier, now: $0.statement) }
-        }
-        return try JSONEncoder.hepar.encode(JobResult(report, verification: verification))
-    } catch let error as VolumeError {
-        if error.isUsersFault { throw JobFailure(code: error.code, message: "\(error)") }
-        // Space may come back; anything else that fails again and again must end.
-        if case .diskFull = error { throw RetryableFailure(code: error.code, message: "\(error)") }
-        throw error
     }
 }

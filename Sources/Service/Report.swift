@@ -107,6 +107,13 @@ public enum Hepar {
 }
 
 extension Report {
+    /// The same, signed.
+    func signed(with key: SigningKey) throws -> Report {
+        var report = self
+        report.provenance = try provenance.map { try Provenance($0.statement, key: key) }
+        return report
+    }
+
     /// Reads a report from its file.
     init(at file: URL) throws { self = try JSONDecoder().decode(Report.self, from: Data(contentsOf: file)) }
 

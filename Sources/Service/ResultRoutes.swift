@@ -23,7 +23,7 @@ enum JobFiles {
 }
 
 /// A part of the label map.
-enum MaskLabel: String, CaseIterable {
+enum MaskLabel: String, CaseIterable, Codable {
     /// The liver with its lesions.
     case liver
     /// The lesions.
@@ -64,10 +64,9 @@ extension Routes {
         guard format == "html" || (format == nil && prefersPage) else {
             return .file(200, file, type: "application/json", headers: ["Vary": "Accept"])
         }
-        let slices = try outlinedSlices(
-            .overview(6), of: try image(of: job, in: folder), mask: folder.appending(path: JobFiles.mask),
-            limits: config.volumeLimits, team: team
-        ).map { ReportPage.Slice(number: $0.fileNumber, png: try $0.picture.png()) }
+        let slices = try drawn(.overview(6), job, folder).map {
+            ReportPage.Slice(number: $0.fileNumber, png: $0.png)
+        }
         let page = ReportPage(report: try Report(at: file), job: JobJSON(job), slices: slices)
         // A page without scripts that may load nothing, whatever should get into it.
         let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -88,11 +87,8 @@ extension Routes {
         }
         let part = folder.appending(path: JobFiles.mask(of: label))
         if !FileManager.default.fileExists(atPath: part.path) {
-            var labels = try readLabels(at: mask, limits: config.volumeLimits, team: team)
-            for index in labels.volume.voxels.indices {
-                labels.volume.voxels[index] = labels.volume.voxels[index] >= label.threshold ? 1 : 0
-            }
-            try writeLabels(labels.volume, like: labels.header, to: part, team: team)
+            let work = PartWork(label: label, mask: mask, part: part, limits: config.volumeLimits, cores: cores)
+            _ = try workshop.run(work)
         }
         return volume(part, "hepar-\(job.id)-\(name)", tag: tag.map { "\($0)-\(name)" })
     }
@@ -114,15 +110,23 @@ extension Routes {
         let number = try Self.number(try call.query("slice")["slice"], "slice", in: 0...Int(Int16.max))
         let (job, folder, result) = try succeeded(call)
         do {
-            let slice = try outlinedSlices(
-                number.map(SliceChoice.number) ?? .key, of: try image(of: job, in: folder),
-                mask: folder.appending(path: JobFiles.mask), limits: config.volumeLimits, team: team)[0]
-            var response = Response.data(200, try slice.picture.png(), type: "image/png")
+            guard let slice = try drawn(number.map(SliceChoice.number) ?? .key, job, folder).first else {
+                throw Problem(500, "internal", "The service could not answer. Its log has the details.")
+            }
+            var response = Response.data(200, slice.png, type: "image/png")
             if let hash = result?.maskSha256 { response.headers.append(("ETag", "\"\(hash)-\(slice.number)\"")) }
             return response
         } catch let error as NoSuchSlice {
             throw Problem(404, "no_such_slice", "\(error)")
         }
+    }
+
+    private func drawn(_ choice: SliceChoice, _ job: Job, _ folder: URL) throws -> [DrawWork.Slice] {
+        let mask = folder.appending(path: JobFiles.mask)
+        return try workshop.run(
+            DrawWork(
+                choice: choice, image: try image(of: job, in: folder), mask: mask, limits: config.volumeLimits,
+                cores: cores))
     }
 
     /// The scan of a job.

@@ -1,5 +1,4 @@
 import Access
-import Compute
 import Dicom
 import Foundation
 import HTTPDaemon
@@ -25,7 +24,9 @@ struct Routes: Sendable {
     let metrics: ServiceMetrics
     let importer: DicomImporter
     let imports: Places
-    let team: ThreadTeam
+    let workshop: Workshop
+    let cores: Cores
+    let quarantine: Quarantine
     let logger: Logger
 
     /// One address and method.
@@ -236,6 +237,18 @@ struct Routes: Sendable {
             return Problem(422, error.code, "\(error)")
         case let error as VolumeError:
             return Problem(507, "storage_failed", "\(error)")
+        case let lost as WorkerLost where lost.end == .notStarted:
+            logger.error("a child process could not be started")
+            return Problem(
+                503, "no_process", "The server cannot start another process just now. Send it again.",
+                headers: [("Retry-After", "10")])
+        case let lost as WorkerLost:
+            return Problem(
+                422, "unreadable",
+                """
+                The process that read the file \(lost.how). The file is damaged, or made to do harm, or the server has \
+                too little memory: export it again, and if that does not help tell the operator of this server.
+                """)
         case JobStoreError.removed:
             return Problem(410, "deleted", "The job was deleted, with its files.")
         case JobStoreError.queueFull(let limit):

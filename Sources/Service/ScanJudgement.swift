@@ -44,17 +44,19 @@ extension Routes {
     func judgeScan(_ call: Call) throws -> Response {
         let query = try call.query("series", "acquisition", "uids")
         let upload = try Upload(call.request)
-        let judged = try judge(upload, query, owner: call.caller.name)
+        let judged = try judge(upload, query, call)
         defer { judged.dicom?.discard() }
         return .json(200, ScanJSON(judged))
     }
 
     /// Reads every byte once and refuses what could not become a mask.
-    func judge(_ upload: Upload, _ query: [String: String], owner: String) throws -> ScanJudgement {
+    func judge(_ upload: Upload, _ query: [String: String], _ call: Call) throws -> ScanJudgement {
         guard spool.freeBytes() > config.freeSpaceMiB << 20 else { throw Problem.storageFull }
-        let dicom = try dicomVolume(upload.images, query)
+        let dicom = try quarantining(call, upload.images, work: "import-dicom") {
+            try dicomVolume(upload.images, query)
+        }
         do {
-            return try judge(upload, image: dicom?.file ?? upload.images[0], dicom, owner: owner)
+            return try judge(upload, image: dicom?.file ?? upload.images[0], dicom, call)
         } catch {
             dicom?.discard()
             throw error
@@ -62,10 +64,13 @@ extension Routes {
     }
 
     private func judge(
-        _ upload: Upload, image: URL, _ dicom: DicomVolume?, owner: String
+        _ upload: Upload, image: URL, _ dicom: DicomVolume?, _ call: Call
     ) throws -> ScanJudgement {
-        var content = ContentKey()
-        let scan = try inspectScan(at: image, limits: config.volumeLimits) { content.add($0) }
+        let work = JudgeWork(image: image, reference: upload.reference, limits: config.volumeLimits)
+        let judged = try quarantining(call, [image, upload.reference].compactMap { $0 }, work: JudgeWork.name) {
+            try workshop.run(work)
+        }
+        let scan = judged.summary
         let cost = segmenter.cost(
             shape: scan.header.shape, spacing: scan.header.spacing, options: upload.options,
             hasReference: upload.reference != nil)
@@ -79,17 +84,37 @@ extension Routes {
         }
         var files = [(from: image, name: try volumeName("image", for: image))]
         if let reference = upload.reference {
-            try naming("reference") {
-                let mask = try inspectMask(at: reference, limits: config.volumeLimits)
-                if let difference = mask.header.gridDifference(from: scan.header) {
-                    throw VolumeError.gridMismatch(difference: difference)
-                }
-            }
             files.append((from: reference, name: try volumeName("reference", for: reference)))
         }
-        let key = try content.text(scan.header, upload.options, segmenter: segmenter, owner: owner)
+        let key = try ContentKey(
+            scan.header, voxelsSha256: judged.voxelsSha256, upload.options, segmenter: segmenter,
+            owner: call.caller.name)
         return ScanJudgement(
-            summary: scan, dicom: dicom, files: files, cost: cost, contentKey: upload.reference == nil ? key : nil)
+            summary: scan, dicom: dicom, files: files, cost: cost,
+            contentKey: upload.reference == nil ? key.text : nil)
+    }
+
+    /// Runs `body`; where `files` bring its child down, keeps a record of them.
+    func quarantining<Result>(
+        _ call: Call, _ files: [URL], work: String, _ body: () throws -> Result
+    ) throws -> Result {
+        func record(_ end: String) {
+            quarantine.add(
+                files, work: work, end: end, request: "\(call.request.head.id)", caller: call.caller.name)
+            call.logger.warning("upload quarantined", metadata: ["work": "\(work)", "end": "\(end)"])
+        }
+        do {
+            return try body()
+        } catch let lost as WorkerLost where lost.end != .notStarted {
+            record(lost.word)
+            throw lost
+        } catch DicomError.unreadable(let signal) {
+            record("signal_\(signal)")
+            throw DicomError.unreadable(signal: signal)
+        } catch DicomError.timeout(let seconds) {
+            record("timeout")
+            throw DicomError.timeout(seconds: seconds)
+        }
     }
 }
 

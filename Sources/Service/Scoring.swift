@@ -10,8 +10,7 @@ extension Routes {
         _ = try call.query()
         let (_, folder, _) = try succeeded(call)
         let files = try FormFiles(call.request, bare: "reference", allowed: ["reference"])
-        let scores = try score(
-            folder.appending(path: JobFiles.mask), against: try files.required("reference"), named: "reference")
+        let scores = try score(folder.appending(path: JobFiles.mask), against: try files.required("reference"), call)
         let file = folder.appending(path: JobFiles.report)
         var report = try Report(at: file)
         report.scores = scores
@@ -24,31 +23,20 @@ extension Routes {
         _ = try call.query()
         let files = try FormFiles(call.request, bare: nil, allowed: ["prediction", "reference"])
         let (prediction, reference) = (try files.required("prediction"), try files.required("reference"))
-        return try naming("prediction") {
-            _ = try inspectMask(at: prediction, limits: config.volumeLimits)
-            return .json(200, try score(prediction, against: reference, named: "reference"))
+        return try withVolumeName(prediction) {
+            .json(200, try score($0, against: reference, isUpload: true, call))
         }
     }
 
-    private func score(_ prediction: URL, against reference: URL, named name: String) throws -> CaseScores {
-        let limits = config.volumeLimits
-        let predicted = try withVolumeName(prediction) { try readLabels(at: $0, limits: limits, team: team) }
-        let actual = try naming(name) {
-            _ = try inspectMask(at: reference, limits: limits)
-            return try withVolumeName(reference) {
-                try readReference($0, of: predicted.header, limits: limits, team: team)
-            }
+    private func score(
+        _ prediction: URL, against reference: URL, isUpload: Bool = false, _ call: Call
+    ) throws -> CaseScores {
+        try withVolumeName(reference) { reference in
+            let work = ScoreWork(
+                prediction: prediction, reference: reference, judgesPrediction: isUpload, limits: config.volumeLimits,
+                cores: cores)
+            return try quarantining(call, [prediction, reference], work: ScoreWork.name) { try workshop.run(work) }
         }
-        return Metrics.score(prediction: predicted.volume, reference: actual, team: team)
-    }
-}
-
-/// Runs `body`; what is wrong with a file is told with the name of its field.
-func naming<Result>(_ field: String, _ body: () throws -> Result) throws -> Result {
-    do {
-        return try body()
-    } catch let error as VolumeError where error.isUsersFault {
-        throw Problem(422, error.code, "\(field): \(error)")
     }
 }
 

@@ -46,7 +46,7 @@ extension Routes {
         let headers = call.request.head.headers
         let requestKey = try RequestKey(headers)
         let upload = try Upload(call.request)
-        let judged = try judge(upload, query, owner: call.caller.name)
+        let judged = try judge(upload, query, call)
         defer { judged.dicom?.discard() }
         let key = try requestKey.map { key in
             RetryKey(key: "\(call.caller.name)/\(key.text)", digest: try upload.digest(query))

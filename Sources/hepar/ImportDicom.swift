@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Dicom
 import Foundation
+import Sandbox
 
 /// `hepar import-dicom`: one CT volume out of DICOM files.
 struct ImportDicom: ParsableCommand {
@@ -38,8 +39,11 @@ struct ImportDicom: ParsableCommand {
     var limits: ChildLimits?
 
     func run() throws {
-        // Before an input is touched.
-        if let limits, !limits.apply() { throw ExitCode(1) }
+        if let limits {
+            // Before an input is touched.
+            let folders = [work, URL(filePath: output).deletingLastPathComponent().path].compactMap { $0 }
+            guard Confinement(limits: limits, readable: files, writable: folders).apply() else { throw ExitCode(1) }
+        }
         guard output.lowercased().hasSuffix(".nii.gz") || output.lowercased().hasSuffix(".nii") else {
             throw ValidationError("The output is named \(output). Its name must end in .nii.gz or .nii.")
         }

@@ -40,7 +40,7 @@ struct Serve: AsyncParsableCommand {
         let store = try SQLiteJobStore(file: data.appending(path: "jobs.sqlite"))
         let service = try HeparService(
             config, store: store, outbox: store.outbox, audit: store.audit, spool: spool, segmenter: segmenter,
-            program: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath(), team: team, logger: logger)
+            program: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath(), logger: logger)
         logger.notice(
             "listening",
             metadata: [

@@ -52,13 +52,6 @@ size_t cdicom_frame_numbers(
 cdicom_status cdicom_decode(
     const char *path, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity);
 
-// Starts a program in a process group of its own. It has no open file but an empty standard input and a pipe for its
-// standard output, whose other end is `*output`, to be closed by the caller. Returns its process number, or -1.
-int cdicom_spawn(const char *path, char *const arguments[], char *const environment[], int *output);
-
-/// Has the running process killed once its parent has ended, however that happens; nonzero if the system refuses.
-int cdicom_end_with_parent(void);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,9 +1,8 @@
-internal import CDicom
 import Foundation
 
 /// What a child process may use. The child sets the limits itself before it touches an input; they end it, not the
 /// service, when a file makes a decoder run wild.
-public struct ChildLimits: Equatable, Sendable {
+public struct ChildLimits: Codable, Equatable, Sendable {
     /// Address space, which is more than memory in use: libraries alone take some hundred MiB.
     public var memoryMiB = 4096
     /// Processor time of all its threads.
@@ -12,10 +11,10 @@ public struct ChildLimits: Equatable, Sendable {
     public var fileMiB = 4096
     /// Open files at a time.
     public var openFiles = 64
-    /// From start to end; kept by the parent.
-    public var wallSeconds = 900
+    /// How long it may say nothing, from its start or its last line to its next or its end; kept by the parent.
+    public var silenceSeconds = 900
 
-    /// Limits that a scan of 2000 slices stays well within.
+    /// Limits that the import of a scan of 2000 slices stays well within.
     public init() {}
 
     /// Reads what ``text`` writes; nil for anything else.
@@ -25,18 +24,17 @@ public struct ChildLimits: Equatable, Sendable {
         (memoryMiB, cpuSeconds, fileMiB, openFiles) = (numbers[0], numbers[1], numbers[2], numbers[3])
     }
 
-    /// How the limits are handed to the child: memory, processor time, file size and open files, with commas between.
+    /// How the limits are handed to a child in a word: memory, processor time, file size and open files, with commas
+    /// between.
     public var text: String { "\(memoryMiB),\(cpuSeconds),\(fileMiB),\(openFiles)" }
 
     /// The most voxels whose volume, two bytes each, leaves as much memory to everything else.
     public var voxels: Int { memoryMiB << 18 }
 
-    /// Limits the running process, for good; it leaves no core file either, which would hold voxels, and does not outlive
-    /// the service, whose folder it writes to.
-    ///
     /// - Returns: whether the system accepted all of them.
-    public func apply() -> Bool {
-        cdicom_end_with_parent() == 0 && limit(RLIMIT_CORE, to: 0) && limit(RLIMIT_AS, to: memoryMiB << 20)
+    func apply() -> Bool {
+        // No core file either, which would hold voxels.
+        limit(RLIMIT_CORE, to: 0) && limit(RLIMIT_AS, to: memoryMiB << 20)
             && limit(RLIMIT_CPU, to: cpuSeconds, slack: 5)
             && limit(RLIMIT_FSIZE, to: fileMiB << 20) && limit(RLIMIT_NOFILE, to: openFiles)
     }

@@ -1,14 +1,16 @@
-// spawn.c: starts the child that reads DICOM files. In C, as glibc shows Swift neither pipe2 nor closefrom.
+// spawn.c: starts a child.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "cdicom.h"
+#include "csandbox.h"
 
-static int start(pid_t *child, const char *path, char *const arguments[], char *const environment[], int output) {
+static int start(
+    pid_t *child, const char *path, char *const arguments[], char *const environment[], int input, int output) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     if (posix_spawn_file_actions_init(&actions) != 0) return -1;
@@ -20,7 +22,7 @@ static int start(pid_t *child, const char *path, char *const arguments[], char *
     sigset_t all, none;
     sigfillset(&all);
     sigemptyset(&none);
-    int failed = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    int failed = posix_spawn_file_actions_adddup2(&actions, input, 0);
     failed |= posix_spawn_file_actions_adddup2(&actions, output, 1);
     // Whatever a library says of a patient's file goes nowhere.
     failed |= posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
@@ -36,11 +38,11 @@ static int start(pid_t *child, const char *path, char *const arguments[], char *
     return failed;
 }
 
-int cdicom_spawn(const char *path, char *const arguments[], char *const environment[], int *output) {
+pid_t cs_spawn(const char *path, char *const arguments[], char *const environment[], int input, int *output) {
     int ends[2];
     pid_t child = -1;
     if (pipe2(ends, O_CLOEXEC) != 0) return -1;
-    const int failed = start(&child, path, arguments, environment, ends[1]);
+    const int failed = start(&child, path, arguments, environment, input, ends[1]);
     close(ends[1]);
     if (failed) {
         close(ends[0]);
@@ -50,4 +52,22 @@ int cdicom_spawn(const char *path, char *const arguments[], char *const environm
     return child;
 }
 
-int cdicom_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL); }
+int cs_bytes(const void *bytes, size_t count) {
+    const int memory = memfd_create("input", MFD_CLOEXEC);
+    if (memory < 0) return -1;
+    for (size_t done = 0; done < count;) {
+        const ssize_t more = write(memory, (const char *)bytes + done, count - done);
+        if (more <= 0) {
+            close(memory);
+            return -1;
+        }
+        done += (size_t)more;
+    }
+    if (lseek(memory, 0, SEEK_SET) != 0) {
+        close(memory);
+        return -1;
+    }
+    return memory;
+}
+
+int cs_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL); }

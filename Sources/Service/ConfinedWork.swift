@@ -1,0 +1,119 @@
+import Compute
+public import Foundation
+import Imaging
+import Inference
+import Preview
+import Sandbox
+import Segmentation
+
+/// Work on files from outside, which the service never does itself: `hepar work` does it in a confined child process.
+///
+/// A value goes to the child as JSON, its output comes back so. Everything that parses an upload is one of ``allWork``.
+protocol ConfinedWork: Codable, Sendable {
+    associatedtype Output: Codable & Sendable
+    /// What the child is told to do.
+    static var name: String { get }
+    /// What it may use for it.
+    var confinement: Confinement { get }
+
+    /// Does it.
+    ///
+    /// - Parameter progress: called between slices; it has nothing to stop the work by, for the child is ended instead.
+    /// - Throws: ``WorkFailure``, `VolumeError`, ``NoSuchSlice``, ``ModelError``.
+    func perform(progress: (SliceProgress) -> Void) throws -> Output
+}
+
+/// All that a child can be told to do.
+private let allWork: [any ConfinedWork.Type] = [
+    ProbeWork.self, JudgeWork.self, SegmentWork.self, ScoreWork.self, DrawWork.self, PartWork.self,
+]
+
+/// The threads that all children share by taking turns.
+struct Cores: Codable, Sendable {
+    let threads: Int
+    /// Locked by whoever computes. A child that is ended gives it back by that.
+    let lock: URL
+
+    /// - Parameter folder: where the file to lock is, or is made.
+    init(threads: Int, in folder: URL) throws {
+        self.threads = threads
+        lock = folder.appending(path: "cores.lock")
+        let file = open(lock.path, O_RDONLY | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw CocoaError(.fileWriteUnknown) }
+        close(file)
+    }
+
+    func team() -> ThreadTeam { ThreadTeam(threads: threads, turns: lock) }
+}
+
+/// Why work was not done, as a child tells it: cases and numbers, of which the service makes its sentences anew.
+enum WorkFailure: Error, Codable, Equatable {
+    /// Something about a file; `field` is the name that it was sent by.
+    case volume(VolumeError, field: String?)
+    /// There is no such slice.
+    case noSuchSlice(number: Int, slices: Int)
+    /// The model's files are others than when the service started.
+    case modelChanged
+    /// Anything else: the error's type.
+    case other(type: String)
+
+    init(_ error: any Error) {
+        self =
+            switch error {
+            case let failure as WorkFailure: failure
+            case let error as VolumeError: .volume(error, field: nil)
+            case let error as NoSuchSlice: .noSuchSlice(number: error.number, slices: error.slices)
+            case is ModelError: .modelChanged
+            default: .other(type: "\(type(of: error))")
+            }
+    }
+}
+
+/// A line from a child.
+enum WorkLine<Output: Codable & Sendable>: Codable, Sendable {
+    case progress(SliceProgress)
+    case output(Output)
+    case failure(WorkFailure)
+
+    var data: Data {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.nonConformingFloatEncodingStrategy = .convertToString(
+                positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+            return try encoder.encode(self)
+        }
+    }
+
+    init(_ data: Data) throws {
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        self = try decoder.decode(Self.self, from: data)
+    }
+}
+
+/// `hepar work`: does the work called `name` that `input` describes, confined, and writes lines of JSON: how far it is,
+/// and at last its output or its failure.
+///
+/// - Returns: the process's exit status.
+public func performConfinedWork(_ name: String, input: Data, write: (Data) -> Void) -> Int32 {
+    guard let work = allWork.first(where: { $0.name == name }) else { return 2 }
+    return perform(work, input: input, write: write)
+}
+
+private func perform<Work: ConfinedWork>(_: Work.Type, input: Data, write: (Data) -> Void) -> Int32 {
+    func say(_ line: WorkLine<Work.Output>) throws { write(try line.data + Data("\n".utf8)) }
+    do {
+        let work = try JSONDecoder().decode(Work.self, from: input)
+        guard work.confinement.apply() else { return 1 }
+        do {
+            try say(.output(try work.perform { try? say(.progress($0)) }))
+            return 0
+        } catch {
+            try say(.failure(WorkFailure(error)))
+            return 3
+        }
+    } catch {
+        return 1
+    }
+}

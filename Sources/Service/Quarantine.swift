@@ -1,0 +1,61 @@
+import Digests
+import Foundation
+
+/// Records of files that brought down the child process which read them, for the operator: `quarantine/*.json`.
+///
+/// A record tells the file by its size and SHA-256; the file itself, a patient's, is not kept. The newest
+/// ``most`` records are.
+struct Quarantine: Sendable {
+    /// What is known of such files. Its JSON is described in docs/operations.md.
+    struct Record: Codable, Equatable, Sendable {
+        struct File: Codable, Equatable, Sendable {
+            let bytes: Int
+            let sha256: String
+        }
+
+        let time: Date
+        let heparVersion: String
+        /// The request that brought the files, and the job that they are of.
+        let request, job: String?
+        /// The name of the sender's token.
+        let caller: String?
+        /// What the child was to do.
+        let work: String
+        /// How it ended: `signal_11`, `timeout`.
+        let end: String
+        let files: [File]
+
+        enum CodingKeys: String, CodingKey {
+            case time, request, job, caller, work, end, files
+            case heparVersion = "hepar_version"
+        }
+    }
+
+    static let most = 1000
+
+    let folder: URL
+
+    /// Keeps a record of `files`; as well as can be, for the answer to the client comes first.
+    func add(
+        _ files: [URL], work: String, end: String, request: String? = nil, job: String? = nil, caller: String? = nil
+    ) {
+        let described = files.prefix(100).compactMap { file -> Record.File? in
+            guard let bytes = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize,
+                let sha256 = try? ContentHash.ofFile(at: file)
+            else { return nil }
+            return Record.File(bytes: bytes, sha256: sha256)
+        }
+        let now = Date()
+        let record = Record(
+            time: now, heparVersion: Hepar.version, request: request, job: job, caller: caller, work: work, end: end,
+            files: described)
+        let privately: [FileAttributeKey: Any] = [.posixPermissions: 0o700]
+        try? FileManager.default.createDirectory(
+            at: folder, withIntermediateDirectories: false, attributes: privately)
+        // Names in the order of time, so that the oldest are first.
+        let name = "\(Int(now.timeIntervalSince1970 * 1000))-\(UUID().uuidString).json"
+        try? JSONEncoder.hepar.encode(record).write(to: folder.appending(path: name), options: .atomic)
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()) ?? []
+        for old in names.dropLast(Self.most) { try? FileManager.default.removeItem(at: folder.appending(path: old)) }
+    }
+}

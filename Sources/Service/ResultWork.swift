@@ -1,0 +1,108 @@
+import Foundation
+import Imaging
+import Metrics
+import Preview
+import Sandbox
+import Segmentation
+
+/// Scores one mask against another, in a child.
+struct ScoreWork: ConfinedWork {
+    static let name = "score"
+
+    let prediction, reference: URL
+    /// Whether the prediction was uploaded too, and so must be judged like the reference.
+    let judgesPrediction: Bool
+    let limits: VolumeLimits
+    let cores: Cores
+
+    var confinement: Confinement {
+        .reading([prediction, reference, cores.lock], volumes: limits, bytesPerVoxel: 24, threads: cores.threads)
+    }
+
+    func perform(progress: (SliceProgress) -> Void) throws -> CaseScores {
+        let team = cores.team()
+        let predicted = try naming("prediction", if: judgesPrediction) {
+            if judgesPrediction { _ = try inspectMask(at: prediction, limits: limits) }
+            return try readLabels(at: prediction, limits: limits, team: team)
+        }
+        let actual = try naming("reference") {
+            _ = try inspectMask(at: reference, limits: limits)
+            return try readReference(reference, of: predicted.header, limits: limits, team: team)
+        }
+        return score(prediction: predicted.volume, reference: actual, team: team)
+    }
+}
+
+/// Draws slices of a scan with its mask's outlines, in a child.
+struct DrawWork: ConfinedWork {
+    static let name = "draw"
+
+    /// A slice as PNG.
+    struct Slice: Codable, Sendable {
+        let number, fileNumber: Int
+        let png: Data
+    }
+
+    let choice: SliceChoice
+    let image, mask: URL
+    let limits: VolumeLimits
+    let cores: Cores
+
+    var confinement: Confinement {
+        .reading([image, mask, cores.lock], volumes: limits, bytesPerVoxel: 4, threads: cores.threads)
+    }
+
+    func perform(progress: (SliceProgress) -> Void) throws -> [Slice] {
+        try outlinedSlices(choice, of: image, mask: mask, limits: limits, team: cores.team()).map {
+            Slice(number: $0.number, fileNumber: $0.fileNumber, png: try $0.picture.png())
+        }
+    }
+}
+
+/// Writes the mask of one label alone, in a child.
+struct PartWork: ConfinedWork {
+    static let name = "part"
+
+    let label: MaskLabel
+    let mask, part: URL
+    let limits: VolumeLimits
+    let cores: Cores
+
+    var confinement: Confinement {
+        var result = Confinement.reading(
+            [mask, cores.lock], volumes: limits, bytesPerVoxel: 8, threads: cores.threads)
+        result.writable = [part.deletingLastPathComponent().path]
+        return result
+    }
+
+    func perform(progress: (SliceProgress) -> Void) throws -> Bool {
+        let team = cores.team()
+        var labels = try readLabels(at: mask, limits: limits, team: team)
+        for index in labels.volume.voxels.indices {
+            labels.volume.voxels[index] = labels.volume.voxels[index] >= label.threshold ? 1 : 0
+        }
+        try writeLabels(labels.volume, like: labels.header, to: part, team: team)
+        return true
+    }
+}
+
+extension Confinement {
+    /// For work that reads these files and holds at most so many bytes for each voxel of the largest volume accepted.
+    static func reading(
+        _ files: [URL], volumes: VolumeLimits, bytesPerVoxel: Int, threads: Int
+    ) -> Confinement {
+        var limits = ChildLimits()
+        limits.memoryMiB = (volumes.voxels >> 20) * bytesPerVoxel + 1024 + 160 * threads
+        limits.cpuSeconds = 3600
+        return Confinement(limits: limits, readable: files.map(\.path), writable: [])
+    }
+}
+
+/// Runs `body`; what is wrong with a file is told with the name of its field.
+func naming<Result>(_ field: String, if isNamed: Bool = true, _ body: () throws -> Result) throws -> Result {
+    do {
+        return try body()
+    } catch let error as VolumeError {
+        throw WorkFailure.volume(error, field: isNamed ? field : nil)
+    }
+}

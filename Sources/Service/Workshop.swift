@@ -1,0 +1,110 @@
+import Foundation
+import Imaging
+import Preview
+import Sandbox
+import Segmentation
+
+/// Has confined child processes do what must not be done in the service's own.
+struct Workshop: Sendable {
+    /// `hepar`, or another program with its command `work`.
+    let program: URL
+
+    /// Has a child do `work`, and waits for it.
+    ///
+    /// - Parameters:
+    ///   - checkStop: called about ten times a second; what it throws ends the child.
+    ///   - progress: called between slices.
+    /// - Throws: what is wrong with a file, as the same work here would throw it; ``WorkerLost`` where the child ended
+    ///   otherwise than by an answer; what `checkStop` throws.
+    func run<Work: ConfinedWork>(
+        _ work: Work, checkStop: () throws -> Void = {}, progress: (SliceProgress) -> Void = { _ in }
+    ) throws -> Work.Output {
+        let limits = work.confinement.limits
+        var child = ChildProcess(program, ["work", Work.name], silenceSeconds: limits.silenceSeconds)
+        child.input = try JSONEncoder().encode(work)
+        child.outputLimit = 256 << 20
+        var answer: WorkLine<Work.Output>?
+        let end = try child.run(checkStop: checkStop) { line in
+            guard let line = try? WorkLine<Work.Output>(line) else { return }
+            if case .progress(let done) = line { progress(done) } else { answer = line }
+        }
+        switch (end, answer) {
+        case (.exited(0), .output(let output)): return output
+        case (.exited(3), .failure(let failure)): throw failure.error
+        default: throw WorkerLost(end: end, silenceSeconds: limits.silenceSeconds)
+        }
+    }
+}
+
+/// Nothing but to be confined: whether that can be had at all is seen when the service starts, not at the first upload.
+struct ProbeWork: ConfinedWork {
+    static let name = "probe"
+
+    var confinement: Confinement { Confinement(limits: ChildLimits(), readable: [], writable: []) }
+
+    func perform(progress: (SliceProgress) -> Void) -> Bool { true }
+}
+
+/// Uploads could not be read, as no child process can be started or confined.
+public struct IsolationError: Error, CustomStringConvertible {
+    let lost: WorkerLost
+
+    /// What is wrong, then what to do.
+    public var description: String {
+        """
+        The process that is to read uploads \(lost.how). It must be allowed to start (limits of processes and of address \
+        space) and to confine itself (system calls seccomp, landlock_* and prctl): widen what this server runs under.
+        """
+    }
+}
+
+extension WorkFailure {
+    /// The error as it would have been thrown in the service.
+    var error: any Error {
+        switch self {
+        case .volume(let error, let field):
+            guard let field, error.isUsersFault else { return error }
+            return Problem(422, error.code, "\(field): \(error)")
+        case .noSuchSlice(let number, let slices): return NoSuchSlice(number: number, slices: slices)
+        case .modelChanged, .other: return self
+        }
+    }
+}
+
+/// A child ended without an answer: a file made a reader crash, loop or eat memory, or the system ended it.
+struct WorkerLost: Error, Equatable {
+    let end: ChildEnd
+    let silenceSeconds: Int
+
+    /// How it ended, as half a sentence.
+    var how: String {
+        switch end {
+        case .notStarted: "could not be started"
+        case .timedOut: "made no progress for \(silenceSeconds) s and was ended"
+        case .tooTalkative: "wrote more than it should and was ended"
+        case .exited(let status): "ended with status \(status) and no answer"
+        case .signalled(let signal): "was ended by \(Self.name(of: signal))"
+        }
+    }
+
+    /// A stable word: `signal_11`, `timeout`.
+    var word: String {
+        switch end {
+        case .notStarted: "not_started"
+        case .timedOut: "timeout"
+        case .tooTalkative: "too_talkative"
+        case .exited(let status): "status_\(status)"
+        case .signalled(let signal): "signal_\(signal)"
+        }
+    }
+
+    private static func name(of signal: Int) -> String {
+        let meanings = [
+            SIGILL: "a trap", SIGTRAP: "a trap", SIGABRT: "an abort, as where memory is refused",
+            SIGBUS: "a bus error", SIGFPE: "a division by zero", SIGKILL: "the system, most often for want of memory",
+            SIGSEGV: "a segmentation fault", SIGXCPU: "its limit of processor time",
+            SIGXFSZ: "its limit of file size", SIGSYS: "a forbidden system call",
+        ]
+        return "signal \(signal)" + (meanings[Int32(signal)].map { " (\($0))" } ?? "")
+    }
+}

@@ -1,0 +1,49 @@
+import Foundation
+import Sandbox
+
+// A confined process that tries one thing and prints "done", or the name of the error. Its standard input is the
+// confinement as JSON, its arguments what to try.
+
+func said(_ succeeded: Bool) -> String { succeeded ? "done" : String(cString: strerror(errno)) }
+
+let confinement = try JSONDecoder().decode(Confinement.self, from: try FileHandle.standardInput.readToEnd() ?? Data())
+let (deed, target) = (CommandLine.arguments[1], CommandLine.arguments.dropFirst(2).first ?? "")
+guard confinement.apply() else { exit(9) }
+
+switch deed {
+case "read": print(said(open(target, O_RDONLY) >= 0))
+case "write": print(said(open(target, O_WRONLY | O_CREAT | O_TRUNC, 0o600) >= 0))
+case "rename": print(said(rename(target, target + ".new") == 0))
+case "connect": print(said(socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) >= 0))
+case "unix": print(said(socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0) >= 0))
+case "signal": print(said(kill(getppid(), 0) == 0))
+case "exec":
+    var child = pid_t()
+    let arguments: [UnsafeMutablePointer<CChar>?] = [strdup("/bin/true"), nil]
+    let code = posix_spawn(&child, "/bin/true", nil, nil, arguments, nil)
+    print(code == 0 ? "done" : String(cString: strerror(code)))
+case "code": print(said(mmap(nil, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED))
+case "limits":
+    var limits = rlimit(rlim_cur: 1 << 40, rlim_max: 1 << 40)
+    print(said(setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limits) == 0))
+case "threads":
+    // Threads are what computing needs, and they are confined as well.
+    let thread = Thread {
+        print(said(socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) >= 0)); exit(0)
+    }
+    thread.start()
+    sleep(10)
+case "memory":
+    let bytes = (Int(target) ?? 0) << 20
+    print(said(mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED))
+case "descriptors":
+    var count = 0
+    while open("/dev/null", O_RDONLY) >= 0 { count += 1 }
+    print(count)
+case "loop": while true {}
+case "silence": sleep(60)
+case "talk": while true { print(String(repeating: "x", count: 1 << 16)) }
+case "crash": fatalError("on purpose")
+case "environment": print(ProcessInfo.processInfo.environment.keys.sorted().joined(separator: " "))
+default: exit(8)
+}
