@@ -21,7 +21,7 @@ PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
 
 .PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format \
-	clean crash crash-short powerloss orphan disk load soak
+	clean campaigns-short crash crash-short powerloss orphan disk load soak
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
@@ -64,6 +64,7 @@ demo: build
 
 test: deps clients-venv
 	HEPAR_CLIENTS_VENV=$(CLIENTS_VENV) swift test $(BUILD) -Xswiftc -enable-testing --scratch-path .build_test
+	@$(MAKE) --no-print-directory campaigns-short HEPAR=.build_test/release/hepar
 
 model: build
 	@HEPAR=$(HEPAR) deploy/model/recipe.sh "$(MODEL_DATA)" "$(MODEL_WORK)" "$(MODEL)"
@@ -103,6 +104,15 @@ orphan:
 # Needs root, to mount small file systems.
 disk:
 	@$(RELIABILITY)/disk.py
+
+# What of them fits into every test run: does anything break? Lengths and aims are drawn anew each time.
+campaigns-short:
+	@$(RELIABILITY)/crash.py 10 --short
+	@$(RELIABILITY)/powerloss.py 4
+	@$(RELIABILITY)/orphan.py 1
+	@$(RELIABILITY)/disk.py readonly descriptors
+	@$(RELIABILITY)/load.py --short
+	@$(RELIABILITY)/soak.py 0.3
 
 load:
 	@$(RELIABILITY)/load.py

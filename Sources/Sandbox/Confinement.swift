@@ -26,6 +26,8 @@ public struct Confinement: Codable, Equatable, Sendable {
     /// - Returns: whether all of it is in force, as far as the kernel knows it. If not, the process must end.
     public func apply() -> Bool {
         guard hasOneThread, cs_end_with_parent() == 0, limits.apply() else { return false }
+        // Where memory runs out, the kernel is to end this process, not the service.
+        try? Data("1000".utf8).write(to: URL(filePath: "/proc/self/oom_score_adj"))
         return withPaths(readable + Self.everyone) { readable in
             withPaths(writable) { writable in cs_confine_files(readable, writable) == 0 }
         } && cs_confine_calls() == 0

@@ -7,20 +7,24 @@ a paused queue. One process does all of it, so that the client's own share of th
 
     HEPAR=.build/release/hepar python3 deploy/reliability/load.py             # about four minutes
     WAITING=4000 SLOW=400 QUEUED=50000 HEPAR=... python3 deploy/reliability/load.py
+    HEPAR=... python3 deploy/reliability/load.py --short                      # a small crowd: does anything break?
 """
 import os
 import selectors
 import shutil
 import socket
 import statistics
+import sys
 import threading
 import time
 
 from common import Checks, Server, milliseconds, percentile, phantom
 
-WAITING, SLOW = int(os.environ.get("WAITING", 1000)), int(os.environ.get("SLOW", 100))
-QUEUED = int(os.environ.get("QUEUED", 10_000))
-IDLE_TIMEOUT, TRICKLE, JOBS = 20, 30, 20  # seconds, seconds, jobs that are timed
+SHORT = "--short" in sys.argv
+WAITING, SLOW = int(os.environ.get("WAITING", 100 if SHORT else 1000)), int(os.environ.get("SLOW", 10 if SHORT else 100))
+QUEUED = int(os.environ.get("QUEUED", 200 if SHORT else 10_000))
+# Seconds, seconds, jobs that are timed.
+IDLE_TIMEOUT, TRICKLE, JOBS = 20, 3 if SHORT else 30, 3 if SHORT else 20
 
 
 class Crowd(threading.Thread):

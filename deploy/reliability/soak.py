@@ -2,7 +2,7 @@
 
 Sound and damaged scans, repeated ones, cancels, deletes, masks, pages, pictures, scores, events and metrics, from a few
 clients; old jobs are deleted, so that the data do not grow. Every few seconds memory, descriptors and threads are noted, and
-in the end the last quarter is held against the second: the first is warming up.
+in the end the last quarter is held against the second: the first is warming up. A run below ten minutes warms up and no more.
 
     HEPAR=.build/release/hepar python3 deploy/reliability/soak.py 60          # minutes; `MINUTES=1440 make soak` for a day
 """
@@ -143,7 +143,7 @@ def main():
         second, last = (statistics.median(sample[key] for sample in part)
                         for part in (samples[quarter:2 * quarter] or samples, samples[-quarter:]))
         medians[key] = [second, last]
-        checks.expect(last - second <= most, f"{key} does not grow", (second, last))
+        checks.expect(MINUTES < 10 or last - second <= most, f"{key} does not grow", (second, last))
     server.kill(15)
     checks.close(minutes=MINUTES, requests=sum(traffic.requests.values()), answers=dict(sorted(traffic.requests.items())),
                  request_ms=milliseconds(traffic.times), second_and_last_quarter=medians)
