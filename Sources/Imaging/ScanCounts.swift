@@ -31,9 +31,12 @@ struct CountingScan: VoxelTypeVisitor {
     func visit<Stored: StoredVoxel>(_ type: Stored.Type) -> ScanCounts {
         let voxels = voxels.bindMemory(to: type)
         var counts = ScanCounts()
-        // The stored number that stands for 0 HU: found once, so that the loop need not scale.
-        let zero = -header.intercept / header.slope
-        for raw in voxels where (header.isByteSwapped ? raw.byteSwapped : raw).real == zero { counts.zeros += 1 }
+        // The stored number that stands for 0 HU: found once, so that the loop need neither scale nor convert.
+        if let zero = Stored(exactly: -header.intercept / header.slope) {
+            let swapsEach = header.isByteSwapped && Stored.isFloat
+            let stored = header.isByteSwapped && !Stored.isFloat ? zero.byteSwapped : zero
+            for raw in voxels { counts.zeros &+= (swapsEach ? raw.byteSwapped : raw) == stored ? 1 : 0 }
+        }
         counts.tissueAtSides = tissueAtSides(voxels)
         return counts
     }

@@ -43,6 +43,8 @@ protocol StoredVoxel: BitwiseCopyable, Comparable, Sendable {
     var byteSwapped: Self { get }
     /// The value; above 2^53 the nearest Double.
     var real: Double { get }
+    /// The number of this type that is `value`; nil where there is none.
+    init?(exactly value: Double)
 }
 
 extension StoredVoxel where Self: FixedWidthInteger {
