@@ -66,7 +66,8 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Access", "Compute", "Dicom", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview",
+                "Access", "Compute", "Dicom", "Digests", "Imaging", "Inference", "Jobs", "Metrics", "Phantom",
+                "Preview",
                 "SQLiteJobs",
                 "Segmentation", "Service", "Telemetry", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -18,7 +18,8 @@ struct HeparCommand: AsyncParsableCommand {
         version: Service.Hepar.version,
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, ImportDicom.self, PhantomCommand.self, Model.self,
-            PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, Bench.self,
+            PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, BackupCommand.self,
+            Bench.self,
         ])
 
     static func main() async {
