@@ -96,7 +96,8 @@ struct EngineOptions: ParsableArguments {
 
     /// Where the model lies that is used when none is named.
     static var defaultModelFolder: URL {
-        let executable = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+        // Not the name that the program was called by: found by PATH, that is "hepar" in the working folder.
+        let executable = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         let candidates = [
             URL(filePath: "Models/default"), executable.appending(path: "../share/hepar/Models/default"),
             executable.appending(path: "../../../Models/default"),
