@@ -19,7 +19,7 @@ struct HeparCommand: AsyncParsableCommand {
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, ImportDicom.self, PhantomCommand.self, Model.self,
             PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, BackupCommand.self,
-            Bench.self,
+            Health.self, Bench.self,
         ])
 
     static func main() async {

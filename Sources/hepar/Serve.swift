@@ -52,7 +52,12 @@ struct Serve: AsyncParsableCommand {
                 "address": "http://\(config.host):\(service.port)", "model": "\(segmenter.modelName)",
                 "threads": "\(config.computeThreads)", "workers": "\(config.workers)", "descriptors": "\(descriptors)",
             ])
+        let manager = ServiceManager()
+        manager?.isReady()
+        manager?.watch(
+            host: config.host, port: service.port, idleSeconds: config.idleTimeoutSeconds, logger: logger)
         await terminationSignal()
+        manager?.isStopping()
         logger.notice("stopping")
         service.stop()
         logger.notice("stopped")
