@@ -50,12 +50,12 @@ import Testing
     }
 
     /// Measured when it is needed, and never again.
-    @Test func theBudgetIsMeasuredOnce() {
+    @Test func theBudgetIsMeasuredOnce() throws {
         let count = Count()
         let budget = MemoryBudget(limit: count.next())
         #expect(count.value == 0)
         #expect(budget.limit == 1 && budget.limit == 1)
-        #expect(budget.reserving(9, checkStop: {}) { count.value } == 1)
+        #expect(try budget.reserving(9, checkStop: {}) { count.value } == 1)
     }
 
     @Test func thisProcessHasSome() {
