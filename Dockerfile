@@ -18,12 +18,12 @@ RUN swift build -c release --product hepar \
 
 FROM debian:bookworm-slim
 
-# Libraries: those that the program is linked with, as ldd tells; curl for the health check, certificates for webhooks.
+# Libraries: those that the program is linked with, as ldd tells; certificates for webhooks.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         libcurl4 libdcmtk17 libmicrohttpd12 libnifti2-2 libopenblas0-pthread libopenjp2-7 \
-        libpng16-16 libseccomp2 libsqlite3-0 libstdc++6 libzip4 zlib1g ca-certificates curl \
+        libpng16-16 libseccomp2 libsqlite3-0 libstdc++6 libzip4 zlib1g ca-certificates \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/* /var/log/*.log /var/log/apt \
     && useradd --system --uid 10001 --user-group --no-log-init --home-dir /var/lib/hepar --shell /usr/sbin/nologin hepar \
@@ -51,6 +51,6 @@ VOLUME /var/lib/hepar
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
-    CMD ["curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.1:8080/readyz"]
+    CMD ["/usr/bin/hepar", "health"]
 ENTRYPOINT ["/usr/bin/hepar"]
 CMD ["serve"]

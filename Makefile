@@ -21,7 +21,7 @@ PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
 
 .PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format \
-	clean campaigns-short crash crash-short powerloss orphan disk load soak
+	clean campaigns-short crash crash-short powerloss orphan disk load soak numbers
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
@@ -34,6 +34,7 @@ help:
 	@echo "make deploy-test [PARTS='nginx systemd monitoring image manifests docs']   what deploy/ holds, run for real"
 	@echo "make lint     check the format; make format mends it"
 	@echo "make crash [N=500] | crash-short | powerloss [N=200] | orphan [N=20] | disk | load | soak [MINUTES=60]   what it withstands"
+	@echo "make numbers  the same mask with other threads and vector instructions?"
 	@echo "make deps     install the Debian packages that are missing"
 
 # Installs only what is missing, so that it needs neither root nor the network when all is there.
@@ -119,6 +120,9 @@ load:
 
 soak:
 	@$(RELIABILITY)/soak.py $(or $(MINUTES),60)
+
+numbers:
+	@$(RELIABILITY)/same_numbers.py
 
 lint:
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift

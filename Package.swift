@@ -68,8 +68,8 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Access", "Compute", "Dicom", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview",
-                "SQLiteJobs", "Sandbox", "Segmentation", "Service", "Telemetry", "Training",
+                "Access", "Compute", "Dicom", "Digests", "Imaging", "Inference", "Jobs", "Metrics", "Phantom",
+                "Preview", "SQLiteJobs", "Sandbox", "Segmentation", "Service", "Telemetry", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),

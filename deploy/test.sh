@@ -109,7 +109,7 @@ base_system() {
 
 # What the program needs of Debian, as the Dockerfile's last stage lists it.
 runtime_packages() {
-    sed -n '/^# Libraries:/,/rm -rf/p' Dockerfile | grep -v '^#' | grep -oE '(lib[a-z0-9.+-]+|zlib1g|ca-certificates|curl)( |$)'
+    sed -n '/^# Libraries:/,/rm -rf/p' Dockerfile | grep -v '^#' | grep -oE '(lib[a-z0-9.+-]+|zlib1g|ca-certificates)( |$)'
 }
 
 stop_child() {

@@ -19,6 +19,12 @@ public enum AccessRefusal: Error, Equatable, Sendable {
 }
 
 extension AccessRefusal {
+    /// One of each kind.
+    public static let allKinds: [AccessRefusal] = [
+        .noCredentials, .notBearer, .unknownToken, .expiredToken, .tooManyFailures(retryAfterSeconds: 1),
+        .forbidden(.listJobs), .forwarded(field: "Forwarded"), .notLocal,
+    ]
+
     /// The status to answer with.
     public var status: Int {
         switch self {

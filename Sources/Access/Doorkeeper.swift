@@ -21,6 +21,14 @@ public final class Doorkeeper: Sendable {
         self.limiter = limiter
     }
 
+    /// Why the file of tokens cannot be read now, while the last tokens stay in force; nil while all is well, and on a
+    /// server without tokens.
+    public var tokensProblem: TokenFileError? {
+        // The file is looked at only when someone asks for tokens, and perhaps nobody does.
+        _ = tokens?.book()
+        return tokens?.problem
+    }
+
     /// Where a request comes from; known for those that are refused too.
     ///
     /// - Parameters:

@@ -186,6 +186,8 @@ public enum JobStoreError: Error, Equatable, Sendable {
     case diskFull
     /// The database was written by a later version of the program.
     case newerSchema
+    /// The database was written by an earlier version of the program, and was only to be read.
+    case olderSchema
     /// The database cannot be read or written; `code` is that of the database library.
     case unavailable(code: Int)
     /// A row does not hold what this program writes.
@@ -217,6 +219,9 @@ extension JobStoreError: CustomStringConvertible {
             "The server's disk is full. Try again later."
         case .newerSchema:
             "The job database was written by a later version of this program. Start that version, or restore a backup."
+        case .olderSchema:
+            "The job database was written by an earlier version of this program. Use that version, or start this one on it, "
+                + "which brings it up to date."
         case .unavailable(let code):
             "The job database cannot be used at the moment (error \(code)). Try again later."
         case .damaged(let id):

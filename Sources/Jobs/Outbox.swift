@@ -55,13 +55,15 @@ public struct Outbox: Sendable {
 
     /// The attempt failed: it is tried again after ``WebhookDelivery/delay(afterAttempt:)``, or becomes a dead letter.
     ///
-    /// - Parameter reason: for the operator, such as "HTTP 503"; nothing of what the receiver answered.
+    /// - Parameters:
+    ///   - reason: for the operator, such as "HTTP 503"; nothing of what the receiver answered.
+    ///   - pause: for how long the receiver asked not to be called; see ``WebhookDelivery/failed(_:at:notBefore:)``.
     /// - Returns: the delivery as it is now; nil if the lease was lost.
     @discardableResult
     public func failed(
-        _ delivery: WebhookDelivery, _ reason: String, at now: Date
+        _ delivery: WebhookDelivery, _ reason: String, at now: Date, notBefore pause: Duration? = nil
     ) throws(JobStoreError) -> WebhookDelivery? {
-        let next = delivery.failed(reason, at: now)
+        let next = delivery.failed(reason, at: now, notBefore: pause)
         return try settle(delivery, next) ? next : nil
     }
 

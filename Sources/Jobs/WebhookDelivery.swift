@@ -63,13 +63,19 @@ extension WebhookDelivery {
         return delivery
     }
 
+    /// The longest that a receiver may put off a delivery at once.
+    public static let longestPause = Duration.seconds(86_400)
+
     /// The delivery after an attempt failed: due again after the delay, or dead after the last.
-    public func failed(_ reason: String, at now: Date) -> WebhookDelivery {
+    ///
+    /// - Parameter pause: for how long the receiver asked not to be called. It lengthens the delay, to ``longestPause`` at
+    ///   most, and never shortens it.
+    public func failed(_ reason: String, at now: Date, notBefore pause: Duration? = nil) -> WebhookDelivery {
         var delivery = self
         delivery.token = nil
         delivery.failure = reason
         if let delay = Self.delay(afterAttempt: attempts) {
-            delivery.dueAt = now + delay / .seconds(1)
+            delivery.dueAt = now + max(delay, min(pause ?? .zero, Self.longestPause)) / .seconds(1)
         } else {
             delivery.isDead = true
         }

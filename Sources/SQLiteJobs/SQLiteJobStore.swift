@@ -22,6 +22,7 @@ public final class SQLiteJobStore: JobStore {
             // What is deleted may tell of a patient: its bytes are overwritten.
             if !db.configuration.readonly { try db.execute(sql: "PRAGMA secure_delete = ON") }
         }
+        makePrivate(file)
         pool = try translatingErrors {
             let pool = try DatabasePool(path: file.path, configuration: configuration)
             // GRDB leaves a new pool at NORMAL, where a power loss may take the last commits.
@@ -182,6 +183,15 @@ private func restoreFullSync(_ db: Database) {
     } catch {
         preconditionFailure("the job database cannot be set to sync every commit")
     }
+}
+
+/// Makes a database's file, if it is not there, for its owner alone; SQLite gives the files of its log the same mode.
+/// A file that is there loses what others may. Opening it tells if that was not possible.
+func makePrivate(_ file: URL) {
+    // Never opened if it is there: closing it would give up the locks that SQLite holds for this process.
+    let descriptor = open(file.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    if descriptor >= 0 { close(descriptor) }
+    for path in [file.path, file.path + "-wal", file.path + "-shm"] { chmod(path, 0o600) }
 }
 
 /// Runs `body` and turns what the database library throws into our error, which says nothing of the statement's values.

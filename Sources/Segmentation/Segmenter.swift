@@ -66,18 +66,30 @@ public final class Segmenter: Sendable {
 
     /// Loads `liver.safetensors` and `lesion.safetensors` of a model folder.
     ///
+    /// - Parameter instructions: vector instructions, which this CPU must have; nil takes the best. Others give the same
+    ///   probabilities but for the last bits: docs/reliability.md, "The same numbers".
     /// - Throws: ``ModelError`` if a file is missing, faulty, or made for the other stage.
-    public init(models folder: URL, algorithm: Algorithm, team: ThreadTeam) throws(ModelError) {
+    public init(
+        models folder: URL, algorithm: Algorithm, instructions: InstructionSet? = nil, team: ThreadTeam
+    ) throws(ModelError) {
         self.team = team
         self.algorithm = algorithm
         modelName = folder.standardizedFileURL.lastPathComponent
-        (liver, liverMetadata, liverModel) = try Self.load(.liver, classes: 2, folder, algorithm, team)
-        (lesion, lesionMetadata, lesionModel) = try Self.load(.lesion, classes: 3, folder, algorithm, team)
+        func load(
+            _ stage: ModelMetadata.Stage, classes: Int
+        ) throws(ModelError) -> (Network, ModelMetadata, ModelFacts) {
+            let (model, facts) = try Self.read(stage, classes: classes, folder)
+            return (
+                try Network(model, algorithm: algorithm, instructions: instructions, team: team), model.metadata, facts
+            )
+        }
+        (liver, liverMetadata, liverModel) = try load(.liver, classes: 2)
+        (lesion, lesionMetadata, lesionModel) = try load(.lesion, classes: 3)
     }
 
-    private static func load(
-        _ stage: ModelMetadata.Stage, classes: Int, _ folder: URL, _ algorithm: Algorithm, _ team: ThreadTeam
-    ) throws(ModelError) -> (Network, ModelMetadata, ModelFacts) {
+    private static func read(
+        _ stage: ModelMetadata.Stage, classes: Int, _ folder: URL
+    ) throws(ModelError) -> (ModelFile, ModelFacts) {
         let url = folder.appending(path: "\(stage.rawValue).safetensors")
         let model = try ModelFile(reading: url)
         guard model.metadata.stage == stage else {
@@ -94,6 +106,6 @@ public final class Segmenter: Sendable {
         let facts = ModelFacts(
             width: model.width, windowHu: [window.lowerBound, window.upperBound],
             spacingMm: model.metadata.spacing.map { [$0.x, $0.y, $0.z] }, sha256: model.sha256)
-        return (try Network(model, algorithm: algorithm, team: team), model.metadata, facts)
+        return (model, facts)
     }
 }

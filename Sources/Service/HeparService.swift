@@ -82,7 +82,11 @@ public final class HeparService: Sendable {
             importer: DicomImporter(executable: program), imports: Places(max(1, config.handlerThreads / 2)),
             workshop: workshop, cores: cores, quarantine: quarantine, logger: logger)
         let jobMetrics = try JobMetrics(metrics, store: store, outbox: outbox, spool: spool)
-        metrics.registry.onExposition { jobMetrics.refresh() }
+        metrics.registry.onExposition {
+            jobMetrics.refresh()
+            routes.noteReadiness()
+        }
+        metrics.beginAtZero()
         metrics.buildInfo.set(
             1, Hepar.version, segmenter.modelName, "\(InstructionSet.best(width: segmenter.liverModel.width))")
         metrics.startTime.set(Date().timeIntervalSince1970)

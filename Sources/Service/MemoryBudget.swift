@@ -1,17 +1,29 @@
 import Foundation
+import Synchronization
 
 /// The memory that jobs may take together. Workers wait their turn: jobs that do not fit beside one another never run
 /// together, and none is passed over for a smaller one.
 final class MemoryBudget: Sendable {
+    private let measure: @Sendable () -> Int
+    private let measured = Mutex<Int?>(nil)
+
     /// Bytes for all jobs together.
-    let limit: Int
+    var limit: Int {
+        measured.withLock { measured in
+            let limit = measured ?? measure()
+            measured = limit
+            return limit
+        }
+    }
 
     private let state = NSCondition()
     private nonisolated(unsafe) var used = 0
     private nonisolated(unsafe) var nextTicket = 0
     private nonisolated(unsafe) var served = 0
 
-    init(limit: Int) { self.limit = limit }
+    /// - Parameter limit: asked for once, when the first scan is judged: by then the server's threads have taken what they
+    ///   take, which counts where the address space is limited.
+    init(limit: @autoclosure @escaping @Sendable () -> Int) { measure = limit }
 
     /// Runs `body` once `bytes` are free, and frees them afterwards. A job that needs more than all runs alone.
     ///
@@ -44,14 +56,6 @@ final class MemoryBudget: Sendable {
         return try body()
     }
 
-    /// Four fifths of what the machine, or the container, has.
-    static var fourFifthsOfMemory: Int {
-        let machine = Int(ProcessInfo.processInfo.physicalMemory)
-        let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        let containers = files.compactMap { path in
-            (try? String(contentsOfFile: path, encoding: .utf8))
-                .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
-        }
-        return (containers + [machine]).min()! / 5 * 4
-    }
+    /// Four fifths of what the machine, the process's control groups and its address space allow.
+    static var fourFifthsOfMemory: Int { MemoryLimit.ofThisProcess / 5 * 4 }
 }

@@ -5,7 +5,7 @@ import Jobs
 import Preview
 
 /// Names of a job's files in its spool folder.
-enum JobFiles {
+public enum JobFiles {
     static let mask = "mask.nii.gz"
     static let probabilities = "probabilities.nii.gz"
     static let report = "report.json"
@@ -20,6 +20,17 @@ enum JobFiles {
         ["\(stem).nii.gz", "\(stem).nii"].map { folder.appending(path: $0) }
             .first { FileManager.default.fileExists(atPath: $0.path) }
     }
+
+    /// Whether a job's folder has what a job in this state cannot do without: the scan, and the results once it has
+    /// succeeded.
+    public static func areComplete(in folder: URL, of state: JobState) -> Bool {
+        let results = state == .succeeded ? [mask, report] : []
+        return uploaded("image", in: folder) != nil
+            && results.allSatisfy { FileManager.default.fileExists(atPath: folder.appending(path: $0).path) }
+    }
+
+    /// Whether a file is part of what is kept of a job; others are of a run that has not ended.
+    public static func isKept(_ name: String) -> Bool { !name.hasPrefix(".") && name != journal }
 }
 
 /// A part of the label map.

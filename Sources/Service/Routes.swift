@@ -120,7 +120,7 @@ struct Routes: Sendable {
         },
         Route(method: "GET", path: "/metrics", action: .readMetrics) { .now(try $0.metricsPage($1)) },
         Route(method: "GET", path: "/healthz", action: nil) { _, _ in .now(.json(200, ["status": "ok"])) },
-        Route(method: "GET", path: "/readyz", action: nil) { routes, _ in .now(routes.readiness()) },
+        Route(method: "GET", path: "/readyz", action: nil) { routes, _ in .now(routes.readiness().response) },
     ]
 
     /// The routes of a path, one for each method, and what stands for `{id}` in it.
@@ -212,7 +212,7 @@ struct Routes: Sendable {
                 return .later { reply in begin(Reply { reply.send(counted($0)) }) }
             }
         } catch {
-            let problem = Self.problem(for: error, logger)
+            let problem = problem(for: error, logger)
             if route.takesFiles { metrics.uploads.add(1, problem.code) }
             if let action = route.audited {
                 record(
@@ -252,8 +252,7 @@ struct Routes: Sendable {
         case JobStoreError.removed:
             return Problem(410, "deleted", "The job was deleted, with its files.")
         case JobStoreError.queueFull(let limit):
-            let text = "The queue is full: \(limit) jobs wait. Try again in a minute."
-            return Problem(503, "queue_full", text, headers: [("Retry-After", "60")])
+            return queueFull(limit, retryAfterSeconds: 60)
         case JobStoreError.ownerQueueFull, JobStoreError.ownerBytesFull:
             return Problem(429, "quota_used", "\(error)", headers: [("Retry-After", "60")])
         case JobStoreError.keyReused:
@@ -271,18 +270,25 @@ struct Routes: Sendable {
     /// The problem document for an error.
     static func response(to error: any Error, _ logger: Logger) -> Response { problem(for: error, logger).response }
 
-    /// 200 when a job would be taken and worked on; 503 with what is not ready.
-    private func readiness() -> Response {
-        let database = (try? store.lastEvent()) != nil
-        let disk = spool.freeBytes() > config.freeSpaceMiB << 20
-        let ready = database && disk
-        let checks = ["database": database, "disk": disk].mapValues { $0 ? "ok" : "failing" }
-        return .json(ready ? 200 : 503, ReadinessJSON(status: ready ? "ready" : "not_ready", checks: checks))
+    /// The problem document for an error that says when to come again.
+    private func problem(for error: any Error, _ logger: Logger) -> Problem {
+        guard case JobStoreError.queueFull(let limit) = error else { return Self.problem(for: error, logger) }
+        return Self.queueFull(limit, retryAfterSeconds: secondsUntilRoom())
     }
-}
 
-/// openapi.yaml, schema `Readiness`.
-struct ReadinessJSON: Codable, Sendable {
-    let status: String
-    let checks: [String: String]
+    private static func queueFull(_ limit: Int, retryAfterSeconds: Int) -> Problem {
+        let text = "The queue is full: \(limit) jobs wait. Try again in \(retryAfterSeconds) seconds."
+        return Problem(503, "queue_full", text, headers: [("Retry-After", "\(retryAfterSeconds)")])
+    }
+
+    /// When a waiting job will probably be started, and so leave its place: when the first of the running ones ends. A
+    /// minute where that is not known, as in a paused queue; at least 5 s and at most 10 minutes.
+    private func secondsUntilRoom() -> Int {
+        guard let report = try? store.report(), !report.isPaused,
+            let running = try? store.jobs(JobFilter(state: .running, limit: config.workers))
+        else { return 60 }
+        let left = running.compactMap { try? store.estimate(for: $0.id, workers: config.workers) }.min()
+        guard let left else { return 60 }
+        return Int(min(600, max(5, (left / .seconds(1)).rounded(.up))))
+    }
 }

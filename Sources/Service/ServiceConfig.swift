@@ -65,6 +65,8 @@ public struct ServiceConfig: Equatable, Sendable {
     public var logLevel = "info"
     /// How messages are written.
     public var logFormat = LogFormat.text
+    /// Variables that look like settings and are Kubernetes' own; they were passed over.
+    public var ignoredVariables: [String] = []
 
     /// The defaults.
     public init() {}
@@ -92,7 +94,8 @@ extension ServiceConfig {
         file: URL?, environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws(ConfigError) -> ServiceConfig {
         var providers: [any ConfigProvider] = []
-        let settings = environment.filter { $0.key.hasPrefix(environmentPrefix) }
+        let ours = environment.filter { $0.key.hasPrefix(environmentPrefix) }
+        let settings = ours.filter { !isServiceLink($0.key, $0.value) }
         providers.append(
             EnvironmentVariablesProvider(environmentVariables: settings).prefixKeys(with: "hepar"))
         var keysInFile: Set<String> = []
@@ -105,9 +108,24 @@ extension ServiceConfig {
                 throw ConfigError(problems: ["\(file.path) cannot be read as YAML: \(error)"])
             }
         }
-        return try ServiceConfig(
+        var config = try ServiceConfig(
             SettingsReader(
                 reader: ConfigReader(providers: providers), keysInFile: keysInFile, variables: Set(settings.keys)))
+        config.ignoredVariables = Set(ours.keys).subtracting(settings.keys).sorted()
+        return config
+    }
+
+    /// Whether a variable is one that Kubernetes sets in each pod beside a Service named hepar, or hepar-something: the
+    /// address in `HEPAR_SERVICE_HOST` and `HEPAR_SERVICE_PORT`, and Docker's links, such as
+    /// `HEPAR_PORT=tcp://10.0.0.1:80`. No setting has such a name and such a value; all else is a setting or a slip.
+    ///
+    /// Source: Kubernetes, Service, "Environment variables".
+    static func isServiceLink(_ name: String, _ value: String) -> Bool {
+        if name.wholeMatch(of: /HEPAR_(?:[A-Z0-9_]+_)?SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)/) != nil { return true }
+        let link = name.wholeMatch(
+            of: /HEPAR_(?:[A-Z0-9_]+?_)??PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(PROTO|PORT|ADDR))?)?/)
+        guard let link, name != "HEPAR_HTTP_PORT" else { return false }
+        return link.1 != nil || value.wholeMatch(of: /(?:tcp|udp|sctp):\/\/.+/) != nil
     }
 
     /// Variables with this prefix are settings; the ones of `notSettings` belong to the tests and the command line.

@@ -52,7 +52,7 @@ final class WebhookCourier: Sendable {
             guard let delivery = try outbox.next(at: Date(), lease: .seconds(60)) else { return false }
             let facts: Logger.Metadata = ["job": "\(delivery.job)", "attempt": "\(delivery.attempts)"]
             if let failure = try send(delivery) {
-                let next = try outbox.failed(delivery, failure, at: Date())
+                let next = try outbox.failed(delivery, failure.reason, at: Date(), notBefore: failure.after)
                 logger.warning(next?.isDead == true ? "webhook given up" : "webhook not delivered", metadata: facts)
             } else {
                 try outbox.delivered(delivery)
@@ -65,15 +65,15 @@ final class WebhookCourier: Sendable {
         }
     }
 
-    /// Nil if it was delivered, else why not.
-    private func send(_ delivery: WebhookDelivery) throws -> String? {
+    /// Nil if it was delivered, else why not, and for how long the receiver asked not to be called again.
+    private func send(_ delivery: WebhookDelivery) throws -> (reason: String, after: Duration?)? {
         let target: WebhookTarget
         do {
             // The list may have changed since the job was sent.
             target = try targets.target(delivery.url)
         } catch {
             outcomes.add(1, error.code)
-            return error.description
+            return (error.description, nil)
         }
         let body = WebhookBody(
             event: "job.\(delivery.state.rawValue)", sequence: delivery.event, job: "\(delivery.job)",
@@ -84,9 +84,12 @@ final class WebhookCourier: Sendable {
         case .delivered:
             outcomes.add(1, "delivered")
             return nil
-        case .retry(let failure, _), .failed(let failure):
+        case .retry(let failure, let seconds):
             outcomes.add(1, failure.code)
-            return failure.description
+            return (failure.description, seconds.map { .seconds($0) })
+        case .failed(let failure):
+            outcomes.add(1, failure.code)
+            return (failure.description, nil)
         }
     }
 }

@@ -38,6 +38,10 @@ public struct ServiceMetrics: Sendable {
     public let webhooks: Gauge
     /// `hepar_authentication_failures_total{code}`: requests refused for who sent them, by the refusal's code.
     public let authenticationFailures: Counter
+    /// `hepar_ready`: 1 while `/readyz` answers 200, else 0.
+    public let ready: Gauge
+    /// `hepar_tokens_stale`: 1 while the file of tokens cannot be read and the last ones stay in force, else 0.
+    public let tokensStale: Gauge
     /// `hepar_build_info{version,model,instructions}`: always 1; what runs.
     public let buildInfo: Gauge
     /// `process_start_time_seconds`: when the process started, in Unix seconds.
@@ -78,6 +82,9 @@ public struct ServiceMetrics: Sendable {
         authenticationFailures = registry.counter(
             "hepar_authentication_failures_total", help: "Requests refused for who sent them, by code.",
             labels: ["code"])
+        ready = registry.gauge("hepar_ready", help: "1 while the service is ready for jobs, else 0.")
+        tokensStale = registry.gauge(
+            "hepar_tokens_stale", help: "1 while the file of tokens cannot be read and the last ones stay, else 0.")
         buildInfo = registry.gauge(
             "hepar_build_info", help: "1, with the version, model and instruction set that run.",
             labels: ["version", "model", "instructions"])

@@ -18,8 +18,8 @@ struct HeparCommand: AsyncParsableCommand {
         version: Service.Hepar.version,
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, ImportDicom.self, PhantomCommand.self, Model.self,
-            PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, Bench.self,
-            Work.self,
+            PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, BackupCommand.self,
+            Health.self, Bench.self, Work.self,
         ])
 
     static func main() async {

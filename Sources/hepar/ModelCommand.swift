@@ -71,7 +71,8 @@ struct Model: ParsableCommand {
         func run() throws {
             let model = try ModelFile(reading: URL(filePath: file))
             let network = try Network(
-                model, algorithm: engine.algorithm, team: ThreadTeam(threads: engine.threads))
+                model, algorithm: engine.algorithm, instructions: engine.instructions,
+                team: ThreadTeam(threads: engine.threads))
             guard let input = try Safetensors(reading: URL(filePath: input)).tensors["input"] else {
                 throw UserError("The input file has no tensor named \"input\".")
             }

@@ -50,7 +50,9 @@ struct Segment: ParsableCommand {
         // The same judgement as an upload gets: truncation, a damaged gzip, air only.
         let findings = try inspectScan(at: URL(filePath: ct)).findings
         let team = ThreadTeam(threads: engine.threads)
-        let segmenter = try Segmenter(models: engine.modelFolder, algorithm: engine.algorithm, team: team)
+        let segmenter = try Segmenter(
+            models: engine.modelFolder, algorithm: engine.algorithm, instructions: engine.instructions,
+            team: team)
         let files = Case(
             image: URL(filePath: ct), reference: reference.map { URL(filePath: $0) }, mask: URL(filePath: output),
             probabilities: probabilities.map { URL(filePath: $0) },
@@ -76,7 +78,16 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "How convolutions are computed: \(Algorithm.allCases.map(\.rawValue).joined(separator: ", ")).")
     var algorithm = Algorithm.winograd
 
+    @Option(
+        help: ArgumentHelp(
+            "Vector instructions: \(InstructionSet.allCases.map(\.rawValue).joined(separator: ", ")).",
+            visibility: .hidden))
+    var instructions: InstructionSet?
+
     mutating func validate() throws {
+        if let instructions, !instructions.isAvailable {
+            throw ValidationError("This CPU has no \(instructions.rawValue).")
+        }
         guard (1...256).contains(threads) else { throw ValidationError("--threads must be from 1 to 256.") }
     }
 
@@ -85,7 +96,8 @@ struct EngineOptions: ParsableArguments {
 
     /// Where the model lies that is used when none is named.
     static var defaultModelFolder: URL {
-        let executable = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+        // Not the name that the program was called by: found by PATH, that is "hepar" in the working folder.
+        let executable = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         let candidates = [
             URL(filePath: "Models/default"), executable.appending(path: "../share/hepar/Models/default"),
             executable.appending(path: "../../../Models/default"),

@@ -32,6 +32,11 @@ struct Serve: AsyncParsableCommand {
             config.logFormat.handler(label: label, level: Logger.Level(rawValue: config.logLevel) ?? .info)
         }
         let logger = Logger(label: "hepar")
+        if !config.ignoredVariables.isEmpty {
+            let names = config.ignoredVariables.joined(separator: " ")
+            logger.notice("variables of Kubernetes ignored", metadata: ["names": "\(names)"])
+        }
+        let descriptors = raiseDescriptorLimit()
         let team = ThreadTeam(threads: config.computeThreads)
         let segmenter = try Segmenter(
             models: URL(filePath: config.modelFolder), algorithm: config.algorithm, team: team)
@@ -45,13 +50,31 @@ struct Serve: AsyncParsableCommand {
             "listening",
             metadata: [
                 "address": "http://\(config.host):\(service.port)", "model": "\(segmenter.modelName)",
-                "threads": "\(config.computeThreads)", "workers": "\(config.workers)",
+                "threads": "\(config.computeThreads)", "workers": "\(config.workers)", "descriptors": "\(descriptors)",
             ])
+        let manager = ServiceManager()
+        manager?.isReady()
+        manager?.watch(
+            host: config.host, port: service.port, idleSeconds: config.idleTimeoutSeconds, logger: logger)
         await terminationSignal()
+        manager?.isStopping()
         logger.notice("stopping")
         service.stop()
         logger.notice("stopped")
     }
+}
+
+/// Raises the soft limit of file descriptors to the hard one: each connection takes one or two, and the usual soft limit
+/// of 1,024 is kept low only for programs that use select(2).
+///
+/// - Returns: the limit that results.
+private func raiseDescriptorLimit() -> UInt {
+    var limit = rlimit()
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    guard getrlimit(resource, &limit) == 0 else { return 0 }
+    var raised = limit
+    raised.rlim_cur = limit.rlim_max
+    return UInt(setrlimit(resource, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur)
 }
 
 /// Waits for SIGTERM or SIGINT.

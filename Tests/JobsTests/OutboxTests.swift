@@ -29,6 +29,21 @@ import Testing
         #expect(seconds.reduce(0, +) == 5_110 + 36_000)
     }
 
+    /// What the receiver asks for lengthens the delay, within a day, and never shortens it.
+    @Test(arguments: [(nil, 10.0), (3, 10), (10, 10), (45, 45), (7_200, 7_200), (9_999_999, 86_400)])
+    func theReceiversPauseIsKept(seconds: Int?, delay: Double) throws {
+        try withStore { store in
+            _ = try enqueue(store)
+            try store.runOne(.succeeded(result: Data()), to: 1)
+            let taken = try #require(try store.outbox.next(at: time(2), lease: lease))
+            let pause = seconds.map { Duration.seconds($0) }
+            let next = try store.outbox.failed(taken, "busy", at: time(3), notBefore: pause)
+            #expect(next?.dueAt == time(3 + delay) && next?.isDead == false)
+            #expect(try store.outbox.next(at: time(3 + delay - 0.01), lease: lease) == nil)
+            #expect(try store.outbox.next(at: time(3 + delay), lease: lease)?.attempts == 2)
+        }
+    }
+
     // MARK: - Deliveries
 
     @Test func eachEndOfAJobIsDelivered() throws {

@@ -40,6 +40,23 @@ import Testing
         }
     }
 
+    @Test func filesAreForTheirOwnerOnly() throws {
+        try withTemporaryFolder { folder in
+            let paths = ["", "-wal", "-shm"].map { database(in: folder).path + $0 }
+            func modes() throws -> [Int?] {
+                try paths.map { try FileManager.default.attributesOfItem(atPath: $0)[.posixPermissions] as? Int }
+            }
+            let store = try SQLiteJobStore(file: database(in: folder))
+            #expect(try modes() == [0o600, 0o600, 0o600])
+            // As an earlier version left them.
+            for path in paths { chmod(path, 0o644) }
+            let again = try SQLiteJobStore(file: database(in: folder))
+            #expect(try modes() == [0o600, 0o600, 0o600])
+            try again.enqueueOne()
+            #expect(try store.jobs(JobFilter()).count == 1)
+        }
+    }
+
     @Test func refusesTheSchemaOfALaterVersion() throws {
         try withTemporaryFolder { folder in
             do { _ = try SQLiteJobStore(file: database(in: folder)) }

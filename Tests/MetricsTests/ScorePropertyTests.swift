@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import Imaging
+import TestSupport
 import Testing
 
 @testable import Metrics
@@ -38,7 +39,7 @@ private let team = ThreadTeam(threads: 2)
         let (a, b) = pair(seed: 9)
         let plain = score(prediction: a, reference: b, team: team)
         let turned = score(
-            prediction: permuted(a, order: order, flips: flips), reference: permuted(b, order: order, flips: flips),
+            prediction: a.permuted(order: order, flips: flips), reference: b.permuted(order: order, flips: flips),
             team: team)
         for (one, other) in [(plain.liver, turned.liver), (plain.lesion, turned.lesion)] {
             for ((_, value), (key, expected)) in zip(one.scores, other.scores) {

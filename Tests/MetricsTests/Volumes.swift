@@ -24,23 +24,3 @@ func randomLabels(_ random: inout SplitMix64, shape: Shape, spacing: SIMD3<Doubl
     }
     return volume
 }
-
-/// The volume with its axes in another order, each perhaps turned round; the spacing goes with them.
-func permuted(_ volume: Volume<UInt8>, order: [Int], flips: [Bool]) -> Volume<UInt8> {
-    let old = volume.shape
-    let shape = Shape(old[order[0]], old[order[1]], old[order[2]])
-    let spacing = SIMD3(volume.spacing[order[0]], volume.spacing[order[1]], volume.spacing[order[2]])
-    var result = Volume<UInt8>(shape: shape, spacing: spacing, filledWith: 0)
-    for z in 0..<shape.z {
-        for y in 0..<shape.y {
-            for x in 0..<shape.x {
-                var at = [0, 0, 0]
-                for (axis, index) in [x, y, z].enumerated() {
-                    at[order[axis]] = flips[axis] ? shape[axis] - 1 - index : index
-                }
-                result[x, y, z] = volume[at[0], at[1], at[2]]
-            }
-        }
-    }
-    return result
-}

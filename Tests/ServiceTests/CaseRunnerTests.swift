@@ -14,9 +14,11 @@ import Testing
     let team = ThreadTeam(threads: 2)
     private let options = PhantomOptions(seed: 5, shape: Shape(112, 96, 24), spacing: SIMD3(2, 2, 4), lesions: 3)
 
-    private func segmenter(_ algorithm: Algorithm = .winograd, team: ThreadTeam) throws -> Segmenter {
+    private func segmenter(
+        _ algorithm: Algorithm = .winograd, instructions: InstructionSet? = nil, team: ThreadTeam
+    ) throws -> Segmenter {
         let folder = SharedData.repository.appending(path: "Models/default")
-        return try Segmenter(models: folder, algorithm: algorithm, team: team)
+        return try Segmenter(models: folder, algorithm: algorithm, instructions: instructions, team: team)
     }
 
     /// Writes the phantom on the axes given and returns its header.
@@ -89,6 +91,33 @@ import Testing
             // Rounding may turn a voxel whose two best classes are equal to the last bit or two.
             let different = zip(masks[0], masks[1]).count { $0 != $1 }
             #expect(different <= masks[0].count / 10_000)
+        }
+    }
+
+    /// Vector instructions sum in another order: probabilities differ in their last bits, so a voxel whose two best classes
+    /// are equal to those bits may turn. docs/reliability.md has what was measured.
+    @Test func theInstructionSetsAgree() throws {
+        let phantom = makePhantom(options, team: team)
+        try withTemporaryFolder { folder in
+            let phantomFile = folder.appending(path: "ct.nii.gz")
+            _ = try write(phantom, axes: "RAI", to: phantomFile)
+            for ct in [phantomFile, SharedData.file("data/small/example_ct_sm.nii.gz")].compactMap({ $0 }) {
+                let sets = InstructionSet.allCases.filter(\.isAvailable)
+                let results = try sets.map { set in
+                    let mask = folder.appending(path: "mask-\(set).nii.gz")
+                    let report = try run(
+                        Case(image: ct, mask: mask), with: segmenter(instructions: set, team: team), team: team)
+                    return (mask: try readLabels(at: mask, team: team).volume.voxels, lesions: report.lesions)
+                }
+                for other in results.dropFirst() {
+                    let different = zip(results[0].mask, other.mask).count { $0 != $1 }
+                    #expect(different <= other.mask.count / 100_000)
+                }
+                guard ct == phantomFile else { continue }
+                // It was the instructions that were asked for: had all runs taken the same, no bit would differ.
+                let means = try results.map { try #require($0.lesions.first).meanProbability }
+                #expect(Set(means).count == sets.count && means.max()! - means.min()! < 1e-5, "\(means)")
+            }
         }
     }
 

@@ -28,6 +28,31 @@ import Testing
         }
     }
 
+    /// What Kubernetes sets beside a Service is passed over; what is a setting, or a slip of the hand, is not.
+    @Test func kubernetesVariablesAreNoSettings() async throws {
+        let links = [
+            "HEPAR_SERVICE_HOST": "10.0.0.1", "HEPAR_SERVICE_PORT": "8080", "HEPAR_SERVICE_PORT_HTTP": "8080",
+            "HEPAR_PORT": "tcp://10.0.0.1:8080", "HEPAR_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+            "HEPAR_PORT_8080_TCP_PROTO": "tcp", "HEPAR_PORT_8080_TCP_PORT": "8080",
+            "HEPAR_PORT_8080_TCP_ADDR": "10.0.0.1", "HEPAR_TEST_SERVICE_HOST": "10.0.0.2",
+            "HEPAR_TEST_PORT": "udp://10.0.0.2:53",
+        ]
+        let config = try await ServiceConfig.load(
+            file: nil, environment: links.merging(["HEPAR_HTTP_PORT": "9000"]) { $1 })
+        #expect(config.port == 9000)
+        #expect(config.ignoredVariables == links.keys.sorted())
+
+        let slips = [
+            "HEPAR_PORT": "8080", "HEPAR_SERVICE": "x", "HEPAR_HOST": "10.0.0.1", "HEPAR_PORT_8080": "8080",
+            "HEPAR_HTTP_SERVICEHOST": "x", "HEPAR_HTTP_PORT": "tcp://10.0.0.1:80",
+        ]
+        for (name, value) in slips {
+            await #expect(throws: ConfigError.self, "\(name)=\(value)") {
+                _ = try await ServiceConfig.load(file: nil, environment: [name: value])
+            }
+        }
+    }
+
     @Test func everyFaultIsToldAtOnce() async throws {
         let environment = [
             "HEPAR_HTTP_PORT": "70000", "HEPAR_JOBS_WORKERS": "many", "HEPAR_COMPUTE_ALGORITHM": "magic",

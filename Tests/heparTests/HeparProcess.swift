@@ -48,11 +48,14 @@ final class ServerProcess {
     private let log: URL
 
     /// Starts the server and waits until it listens.
-    init(data: URL, settings: [String: String] = [:]) throws {
+    ///
+    /// - Parameter launcher: a program with its arguments that runs the server in its own place, such as `prlimit`.
+    init(data: URL, settings: [String: String] = [:], launcher: [String] = []) throws {
         log = data.appendingPathExtension("log-\(UUID().uuidString)")
         FileManager.default.createFile(atPath: log.path, contents: nil)
-        process.executableURL = HeparProcess.executable
-        process.arguments = ["serve"]
+        let command = launcher + [HeparProcess.executable.path, "serve"]
+        process.executableURL = URL(filePath: command[0])
+        process.arguments = Array(command.dropFirst())
         process.currentDirectoryURL = SharedData.repository
         let own = ["HEPAR_HTTP_PORT": "0", "HEPAR_DATA_FOLDER": data.path]
         process.environment = ProcessInfo.processInfo.environment.merging(own) { $1 }.merging(settings) { $1 }

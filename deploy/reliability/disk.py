@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from common import ENDS, Checks, Server, names, phantom, sha256, undisturbed
+from common import Checks, Server, names, phantom, sha256, undisturbed
 
 KIB = 1024
 
@@ -234,7 +234,7 @@ def must_outlive(checks, server, large, scan, expected):
 
 
 def part_memory(checks, scan, expected):
-    """jobs.memory_limit_mib refuses at the door; other limits end the process of the one job."""
+    """Scans that need more than there is are refused at the door; where nobody told of a limit, the process of that job ends."""
     folder = os.path.join(checks.folder, "memory")
     os.makedirs(folder)
     large = phantom(folder, 9, "512,512,400")
@@ -248,9 +248,15 @@ def part_memory(checks, scan, expected):
     server.kill(15)
 
     limit = (peak >> 20) + 64
-    server = Server(folder, prefix=["prlimit", f"--as={limit << 20}"], jobs_memory_limit_mib=8000)
+    server = Server(folder, prefix=["prlimit", f"--as={limit << 20}"])
     checks.expect(server.start() is not None, "it starts under a limit of address space")
-    figures = {"small_job_mib": need, "address_space_mib": limit,
+    status, answer = server.submit(large)
+    checks.expect(status == 422, "a scan that needs more than the limit leaves is answered 422", answer)
+    must_end_well(checks, server, server.submit(scan)[1]["id"], expected, "and another job ends well")
+    server.kill(15)
+    server = Server(folder, prefix=["prlimit", f"--as={limit << 20}"], jobs_memory_limit_mib=8000)
+    checks.expect(server.start() is not None, "it starts where the configuration knows better")
+    figures = {"small_job_mib": need, "address_space_mib": limit, "large_job": answer.get("code"),
                "address_space": must_outlive(checks, server, large, scan, expected)}
     server.kill(15)
     group = memory_group(280)

@@ -25,24 +25,20 @@ docs_metrics() {
 }
 
 docs_backup() {
-    packages sqlite3
     local auth url job later data=$work/kept/data backup=$work/backup
     start_hepar "$work/kept"
     auth="Authorization: Bearer $admin" url=http://127.0.0.1:$hepar_port
     job=$(curl -sf -H "$auth" -F "image=@$work/ct.nii.gz" "$url/v1/jobs" | jq -er .id)
     until_true 180 docs_succeeded "$url" "$job"
     curl -sf -H "$auth" -o "$work/mask.before" "$url/v1/jobs/$job/mask"
-    mkdir -p -m 700 "$backup"
-    sqlite3 "$data/jobs.sqlite" ".backup $backup/jobs.sqlite"
+    HEPAR_DATA_FOLDER=$data "$hepar" backup "$backup"
+    "$hepar" backup --verify "$backup"
     later=$(curl -sf -H "$auth" -H 'Cache-Control: no-cache' -F "image=@$work/ct.nii.gz" "$url/v1/jobs" | jq -er .id)
-    cp -a "$data/jobs" "$data/signing.key" "$backup/"
     curl -sf -H "$auth" "$url/v1/signing-key" >"$work/key.before"
     kill "$hepar_pid"
     until_true 10 not kill -0 "$hepar_pid" 2>"$work/out"
     rm -rf "$data"
-    install -d -m 700 "$data"
-    cp -a "$backup/." "$data/"
-    rm -f "$data/jobs.sqlite-wal" "$data/jobs.sqlite-shm"
+    cp -a "$backup" "$data"
     start_hepar "$work/kept"
     url=http://127.0.0.1:$hepar_port
     curl -sf -H "$auth" -o "$work/mask.after" "$url/v1/jobs/$job/mask"

@@ -114,12 +114,12 @@ image_start() {
     until_true 20 image_healthy
 }
 
-# The image's own health check, in the container's network.
+# The image's own health check, in the container: a Swift program finds its arguments in /proc.
 image_healthy() {
     local test
     image_main=$(pgrep -P "$image_pid" | head -n 1) && [ -n "$image_main" ] || return 1
     mapfile -t test < <(jq -r '.Healthcheck.Test[1:][]' "$work/config")
-    nsenter -t "$image_main" -n chroot "$(cat "$work/mount")" "${test[@]}"
+    nsenter -t "$image_main" -n -m -p -r -w "${test[@]}"
 }
 
 # The first start in docs/operations.md: without a file of tokens it says what to do; the token command makes it.

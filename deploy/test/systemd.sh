@@ -84,8 +84,10 @@ systemd_unit() {
     inside systemd-sysusers
     inside systemctl daemon-reload
     inside systemd-analyze verify hepar.service
+    # It is started once it says that it listens.
     inside systemctl start hepar
-    until_true 10 inside_curl -f -o "$work/out" http://127.0.0.1:8080/readyz
+    inside_curl -f -o "$work/out" http://127.0.0.1:8080/readyz
+    inside hepar health --config /etc/hepar/hepar.yaml
     inside cat "/proc/$(main_pid)/status" >"$work/status"
     grep -qP '^NoNewPrivs:\t1' "$work/status"
     grep -qP '^Seccomp:\t2' "$work/status"
@@ -93,6 +95,17 @@ systemd_unit() {
     not grep -qP '^Uid:\t0' "$work/status"
     [ "$(inside stat -c '%U %a' /var/lib/hepar)" = "hepar 700" ]
 }
+
+# It tells that it lives, again and again.
+systemd_watchdog() {
+    local first
+    first=$(systemd_last_notice)
+    [ "$first" != 0 ]
+    until_true 25 systemd_noticed_after "$first"
+}
+
+systemd_last_notice() { inside systemctl show -p WatchdogTimestampMonotonic --value hepar; }
+systemd_noticed_after() { [ "$(systemd_last_notice)" -gt "$1" ]; }
 
 systemd_job() {
     local job
@@ -152,6 +165,7 @@ if packages systemd patchelf binutils; then
             skip systemd.unit "systemd does not boot in a container here"
         else
             check systemd.unit systemd_unit
+            check systemd.watchdog systemd_watchdog
             check systemd.job-in-the-sandbox systemd_job
             check systemd.tokens systemd_tokens
             check systemd.restart-and-stop systemd_restarts
