@@ -25,13 +25,14 @@ let package = Package(
         // DCMTK's own pkg-config file names every library it has, and so would load its network code.
         .target(
             name: "CDicom", dependencies: ["COpenJPEG"],
-            linkerSettings: ["dcmjpls", "dcmjpeg", "dcmdata", "oflog", "ofstd"].map { .linkedLibrary($0) }),
+            linkerSettings: ["dcmseg", "dcmfg", "dcmiod", "dcmjpls", "dcmjpeg", "dcmdata", "oflog", "ofstd"]
+                .map { .linkedLibrary($0) }),
         .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .target(name: "CKernels"),
         .target(name: "Compute", dependencies: ["CKernels"]),
         .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "Imaging", dependencies: ["CNifti", "CZlib", "Compute"]),
-        .target(name: "Dicom", dependencies: ["CDicom", "CZip", "Compute", "Imaging"]),
+        .target(name: "Dicom", dependencies: ["CDicom", "CZip", "Compute", "Digests", "Imaging"]),
         .target(name: "Metrics", dependencies: ["Imaging", "Compute"]),
         .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute", "Digests"]),
         .target(name: "Segmentation", dependencies: ["Compute", "Digests", "Imaging", "Inference"]),
