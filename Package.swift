@@ -53,6 +53,9 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ]),
         .target(name: "Webhooks", dependencies: ["CCurl", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(
+            name: "Bridge",
+            dependencies: ["CCurl", "Dicom", "Digests", .product(name: "Logging", package: "swift-log")]),
         .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")]),
         .target(
             name: "Service",
@@ -67,7 +70,7 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Access", "Compute", "Dicom", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview",
+                "Access", "Bridge", "Compute", "Dicom", "Imaging", "Inference", "Jobs", "Metrics", "Phantom", "Preview",
                 "SQLiteJobs",
                 "Segmentation", "Service", "Telemetry", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -87,6 +90,9 @@ let package = Package(
         .testTarget(
             name: "AccessTests",
             dependencies: ["Access", "TestSupport", .product(name: "Logging", package: "swift-log")]),
+        .testTarget(
+            name: "BridgeTests",
+            dependencies: ["Bridge", "TestSupport", .product(name: "Logging", package: "swift-log")]),
         .testTarget(name: "WebhooksTests", dependencies: ["TestSupport", "Webhooks"]),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")]),
