@@ -2,8 +2,18 @@ import Foundation
 
 /// What the bridge must know after a restart: how far it has come. What became of each series is kept in Orthanc itself.
 struct BridgeState: Codable, Equatable {
+    /// A series that came and whose study has not been told of as stable yet.
+    struct NewSeries: Codable, Equatable {
+        /// Orthanc's name.
+        let id: String
+        /// The change by which it was told of.
+        let change: Int
+    }
+
     /// The last change of which all is done.
     var change: Int
+    /// Orthanc never tells of a study that was about to become stable when it was stopped: these are asked for.
+    var waiting: [NewSeries] = []
 
     /// Nil where there is no file yet.
     ///

@@ -90,6 +90,15 @@ struct Orthanc {
         try server.find(Series.self, HTTPRequest(path: "/series/\(id)"))
     }
 
+    /// Whether no instance of a study came for a while; false where it was deleted.
+    func isStable(study: String) throws(BridgeFault) -> Bool {
+        struct Study: Decodable {
+            let isStable: Bool
+            enum CodingKeys: String, CodingKey { case isStable = "IsStable" }
+        }
+        return try server.find(Study.self, HTTPRequest(path: "/studies/\(study)"))?.isStable ?? false
+    }
+
     /// Writes an instance's file.
     func instance(_ id: String, to file: URL) throws(BridgeFault) {
         _ = try server.ask(HTTPRequest(path: "/instances/\(id)/file", output: file))

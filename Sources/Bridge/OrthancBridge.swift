@@ -95,17 +95,40 @@ public final class OrthancBridge {
         while true {
             let page = try orthanc.changes(since: state.change)
             for change in page.changes {
-                if change.kind == "StableStudy" {
-                    try study(change)
+                switch change.kind {
+                case "NewSeries":
+                    state.waiting.append(BridgeState.NewSeries(id: change.resource, change: change.number))
+                case "StableStudy":
+                    let done = try study(change.resource, change: change.number)
+                    state.waiting.removeAll { done.contains($0.id) }
                     state.change = change.number
                     try state.write(to: settings.state)
+                default: break
                 }
             }
             if page.last != state.change {
                 state.change = page.last
                 try state.write(to: settings.state)
             }
-            if page.isDone { try orthanc.server.pause(settings.interval) }
+            if page.isDone {
+                try lookAfterWaiting(&state)
+                try orthanc.server.pause(settings.interval)
+            }
+        }
+    }
+
+    /// Works on studies that have become stable without a word of it in the log of changes.
+    private func lookAfterWaiting(_ state: inout BridgeState) throws {
+        for waiting in state.waiting {
+            // Done with a series before it, or deleted.
+            guard state.waiting.contains(waiting) else { continue }
+            var done: Set = [waiting.id]
+            if let series = try orthanc.series(waiting.id) {
+                guard try orthanc.isStable(study: series.study) else { continue }
+                done.formUnion(try study(series.study, change: waiting.change))
+            }
+            state.waiting.removeAll { done.contains($0.id) }
+            try state.write(to: settings.state)
         }
     }
 
@@ -125,14 +148,17 @@ public final class OrthancBridge {
     }
 
     /// Works on all series of a study. What a server refuses ends the series, not the bridge.
-    private func study(_ change: Orthanc.Changes.Change) throws {
+    ///
+    /// - Returns: the names of the study's series.
+    private func study(_ id: String, change: Int) throws -> Set<String> {
         var logger = logger
         // Orthanc's own names are made of the patient's; the number leads there for those who may ask Orthanc.
-        logger[metadataKey: "change"] = "\(change.number)"
-        let all = try passingOver(logger) { try orthanc.series(ofStudy: change.resource) } ?? []
+        logger[metadataKey: "change"] = "\(change)"
+        let all = try passingOver(logger) { try orthanc.series(ofStudy: id) } ?? []
         for series in all where series.tags.modality == "CT" && series.instances.count >= settings.instancesNeeded {
             _ = try passingOver(logger) { try transfer.run(series, logger: logger) }
         }
+        return Set(all.map(\.id))
     }
 
     private func passingOver<Result>(_ logger: Logger, _ body: () throws -> Result) throws -> Result? {

@@ -42,8 +42,10 @@ import Testing
         try withTemporaryFolder { folder in
             let file = folder.appending(path: "state.json")
             #expect(try BridgeState(file: file) == nil)
-            try BridgeState(change: 42).write(to: file)
-            #expect(try BridgeState(file: file) == BridgeState(change: 42))
+            var state = BridgeState(change: 42)
+            state.waiting = [BridgeState.NewSeries(id: "2883792a-f90fc242", change: 41)]
+            try state.write(to: file)
+            #expect(try BridgeState(file: file) == state)
             try Data("{".utf8).write(to: file)
             #expect(throws: BridgeSetupError.badState(file: file.path)) { try BridgeState(file: file) }
         }

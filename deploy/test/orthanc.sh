@@ -158,12 +158,20 @@ orthanc_reached_the_end() {
     [ "$(jq .change "$work/archive/bridge.json")" = "$(curl -sS "$archive/changes?last" | jq .Last)" ]
 }
 
-# A series that Hepar refuses is noted with the reason, and the next one is worked on.
-orthanc_refused() {
-    local series
+# Orthanc is stopped a moment after a series came, and so never tells that its study is stable. It is the refused series:
+# Hepar's answer shows that it arrived.
+orthanc_stopped_before_stable() {
     "$venv/bin/python" deploy/test/orthanc_gap.py "$work/gap" "$work"/ct/*.dcm
     orthanc_send "$work/gap"
+    until_true 10 orthanc_reached_the_end
+    kill -KILL "$(cat "$work/orthanc.pid")"
+    orthanc_start && echo "$orthanc_pid" >"$work/orthanc.pid"
     until_true 60 orthanc_logged "series has no result"
+    [ "$(curl -sS "$archive/changes?since=0&limit=1000" | jq '[.Changes[] | select(.ChangeType == "StableStudy")] | length')" = 2 ]
+}
+
+# A series that Hepar refuses is noted with the reason, and the bridge goes on.
+orthanc_refused() {
     grep -q '"code":"dicom_missing_slices"' "$work/archive/bridge.log"
     until_true 10 orthanc_reached_the_end
     orthanc_counts
@@ -216,6 +224,7 @@ else
         check orthanc.reports-kept orthanc_reports
         check orthanc.no-loop orthanc_no_loop
         check orthanc.no-double-after-restarts orthanc_restart_all
+        check orthanc.stopped-before-stable orthanc_stopped_before_stable
         check orthanc.refused-series orthanc_refused
         check orthanc.nothing-of-the-patient-in-logs orthanc_logs
         check orthanc.bridge-stops orthanc_stops
