@@ -25,7 +25,8 @@ let package = Package(
         // DCMTK's own pkg-config file names every library it has, and so would load its network code.
         .target(
             name: "CDicom", dependencies: ["COpenJPEG"],
-            linkerSettings: ["dcmjpls", "dcmjpeg", "dcmdata", "oflog", "ofstd"].map { .linkedLibrary($0) }),
+            linkerSettings: ["dcmseg", "dcmfg", "dcmiod", "dcmjpls", "dcmjpeg", "dcmdata", "oflog", "ofstd"]
+                .map { .linkedLibrary($0) }),
         .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .target(name: "CKernels"),
         .target(name: "CSandbox", linkerSettings: [.linkedLibrary("seccomp")]),
@@ -33,7 +34,7 @@ let package = Package(
         .target(name: "Sandbox", dependencies: ["CSandbox"]),
         .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "Imaging", dependencies: ["CNifti", "CZlib", "Compute"]),
-        .target(name: "Dicom", dependencies: ["CDicom", "CZip", "Compute", "Imaging", "Sandbox"]),
+        .target(name: "Dicom", dependencies: ["CDicom", "CZip", "Compute", "Digests", "Imaging", "Sandbox"]),
         .target(name: "Metrics", dependencies: ["Imaging", "Compute"]),
         .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute", "Digests"]),
         .target(name: "Segmentation", dependencies: ["Compute", "Digests", "Imaging", "Inference"]),
@@ -54,6 +55,9 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ]),
         .target(name: "Webhooks", dependencies: ["CCurl", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(
+            name: "Bridge",
+            dependencies: ["CCurl", "Dicom", "Digests", .product(name: "Logging", package: "swift-log")]),
         .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")]),
         .target(
             name: "Service",
@@ -68,8 +72,8 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Access", "Compute", "Dicom", "Digests", "Imaging", "Inference", "Jobs", "Metrics", "Phantom",
-                "Preview", "SQLiteJobs", "Sandbox", "Segmentation", "Service", "Telemetry", "Training",
+                "Access", "Bridge", "Compute", "Dicom", "Digests", "Imaging", "Inference", "Jobs", "Metrics",
+                "Phantom", "Preview", "SQLiteJobs", "Sandbox", "Segmentation", "Service", "Telemetry", "Training",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
@@ -90,6 +94,9 @@ let package = Package(
         .testTarget(
             name: "AccessTests",
             dependencies: ["Access", "TestSupport", .product(name: "Logging", package: "swift-log")]),
+        .testTarget(
+            name: "BridgeTests",
+            dependencies: ["Bridge", "TestSupport", .product(name: "Logging", package: "swift-log")]),
         .testTarget(name: "WebhooksTests", dependencies: ["TestSupport", "Webhooks"]),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")]),

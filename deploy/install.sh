@@ -36,9 +36,11 @@ chmod 644 "$configuration"
 
 units=$destination$prefix/lib/systemd/system
 install -d -m 755 "$units"
-sed "s|/usr/bin/hepar|$prefix/bin/hepar|; s|/usr/share/doc|$prefix/share/doc|" deploy/systemd/hepar.service \
-    >"$units/hepar.service"
-chmod 644 "$units/hepar.service"
+for unit in hepar hepar-bridge; do
+    sed "s|/usr/bin/hepar|$prefix/bin/hepar|; s|/usr/share/doc|$prefix/share/doc|" "deploy/systemd/$unit.service" \
+        >"$units/$unit.service"
+    chmod 644 "$units/$unit.service"
+done
 install -D -m 644 deploy/systemd/hepar.sysusers "$destination$prefix/lib/sysusers.d/hepar.conf"
 
 documents=$destination$prefix/share/doc/hepar

@@ -114,7 +114,14 @@ extension DicomReport.UIDs {
         study = given(stack.first.study)
         series = given(stack.first.series)
         frameOfReference = given(stack.first.frameOfReference)
+        sopClass = given(stack.first.sopClass)
         instances = stack.slices.map(\.instance)
+        let (row, column) = (stack.first.alongRow, stack.first.alongColumn)
+        orientation = [row.x, row.y, row.z, column.x, column.y, column.z]
+        slices = stack.slices.map { slice in
+            let place = slice.position ?? .zero
+            return Slice(position: [place.x, place.y, place.z], frame: slice.frames > 1 ? slice.frame + 1 : nil)
+        }
     }
 }
 

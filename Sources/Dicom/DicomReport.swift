@@ -131,10 +131,25 @@ public struct DicomReport: Codable, Equatable, Sendable {
         public let frameOfReference: String?
         /// SOPInstanceUID of each slice in the order of the written volume's third axis; "" where a slice has none.
         public let instances: [String]
+        /// SOPClassUID of the slices; nil where the files have none, or in reports of versions that did not tell it.
+        public let sopClass: String?
+        /// Unit directions of a row and of a column, LPS: six numbers; nil in reports of versions that did not tell it.
+        public let orientation: [Double]?
+        /// Where each slice lies, in the order of ``instances``; nil in reports of versions that did not tell it.
+        public let slices: [Slice]?
+
+        /// Where a slice lies.
+        public struct Slice: Codable, Equatable, Sendable {
+            /// The centre of its first voxel, LPS millimetres: x, y, z.
+            public let position: [Double]
+            /// Which of its instance's frames it is, from 1; nil where it is all that the instance has.
+            public let frame: Int?
+        }
 
         enum CodingKeys: String, CodingKey {
-            case study, series, instances
+            case study, series, instances, orientation, slices
             case frameOfReference = "frame_of_reference"
+            case sopClass = "sop_class"
         }
     }
 

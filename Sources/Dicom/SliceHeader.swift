@@ -6,7 +6,7 @@ struct SliceHeader {
     /// Which of the file's frames, from 0, and how many it has.
     var frame = 0
     var frames: Int
-    var series, study, frameOfReference, instance: String
+    var series, study, frameOfReference, instance, sopClass: String
     var seriesNumber, acquisitionNumber, instanceNumber, temporalPosition: Int?
     /// Seconds since midnight.
     var acquisitionTime, contentTime: Double?
@@ -95,6 +95,7 @@ extension SliceHeader {
         series = file.uid(.seriesInstance)
         study = file.uid(.studyInstance)
         frameOfReference = file.uid(.frameOfReference)
+        sopClass = file.uid(.sopClass).isEmpty ? file.uid(.mediaStorageClass) : file.uid(.sopClass)
         let own = file.uid(.sopInstance)
         instance = own.isEmpty ? file.uid(.mediaStorageInstance) : own
         seriesNumber = file.integer(.seriesNumber)

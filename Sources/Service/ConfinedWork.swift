@@ -1,4 +1,5 @@
 import Compute
+import Dicom
 public import Foundation
 import Imaging
 import Inference
@@ -26,6 +27,7 @@ protocol ConfinedWork: Codable, Sendable {
 /// All that a child can be told to do.
 private let allWork: [any ConfinedWork.Type] = [
     ProbeWork.self, JudgeWork.self, SegmentWork.self, ScoreWork.self, DrawWork.self, PartWork.self,
+    ObjectWork.self,
 ]
 
 /// The threads that all children share by taking turns.
@@ -52,6 +54,8 @@ enum WorkFailure: Error, Codable, Equatable {
     case volume(VolumeError, field: String?)
     /// There is no such slice.
     case noSuchSlice(number: Int, slices: Int)
+    /// A segmentation object was not made.
+    case object(SegmentationObjectError)
     /// The model's files are others than when the service started.
     case modelChanged
     /// Anything else: the error's type.
@@ -63,6 +67,7 @@ enum WorkFailure: Error, Codable, Equatable {
             case let failure as WorkFailure: failure
             case let error as VolumeError: .volume(error, field: nil)
             case let error as NoSuchSlice: .noSuchSlice(number: error.number, slices: error.slices)
+            case let error as SegmentationObjectError: .object(error)
             case is ModelError: .modelChanged
             default: .other(type: "\(type(of: error))")
             }

@@ -86,13 +86,23 @@ extension Routes {
             headers: ["Vary": "Accept", "Content-Security-Policy": policy])
     }
 
-    /// The label map, or with `label` 1 where that label is and 0 elsewhere.
+    /// The label map, or with `label` 1 where that label is and 0 elsewhere; as DICOM for those who ask for it.
     func mask(_ call: Call) throws -> Response {
         let query = try call.query("label")
         let (job, folder, result) = try succeeded(call)
         let mask = folder.appending(path: JobFiles.mask)
         let tag = result?.maskSha256
-        guard let name = query["label"] else { return volume(mask, "hepar-\(job.id)", tag: tag) }
+        if Self.prefersDicom(call.request.head.headers["Accept"]) {
+            guard query.isEmpty else {
+                throw Problem(400, "bad_query", "label is for NIfTI; the DICOM object has both labels as segments.")
+            }
+            return try maskObject(of: job, in: folder)
+        }
+        guard let name = query["label"] else {
+            var response = volume(mask, "hepar-\(job.id)", tag: tag)
+            response.headers.append(("Vary", "Accept"))
+            return response
+        }
         guard let label = MaskLabel(rawValue: name) else {
             throw Problem(400, "bad_query", "label must be liver or lesion.")
         }

@@ -66,6 +66,7 @@ extension WorkFailure {
             guard let field, error.isUsersFault else { return error }
             return Problem(422, error.code, "\(field): \(error)")
         case .noSuchSlice(let number, let slices): return NoSuchSlice(number: number, slices: slices)
+        case .object(let error): return error
         case .modelChanged, .other: return self
         }
     }

@@ -1,5 +1,6 @@
 import Access
 import ArgumentParser
+import Bridge
 import Dicom
 import Foundation
 import Imaging
@@ -19,7 +20,7 @@ struct HeparCommand: AsyncParsableCommand {
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, ImportDicom.self, PhantomCommand.self, Model.self,
             PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, BackupCommand.self,
-            Health.self, Bench.self, Work.self,
+            BridgeCommand.self, Health.self, Bench.self, Work.self,
         ])
 
     static func main() async {
@@ -47,7 +48,7 @@ struct HeparCommand: AsyncParsableCommand {
         case let error as VolumeError: error.isUsersFault
         case let error as TrainingError: error.isUsersFault
         case let error as DicomError: error.isUsersFault
-        case is ModelError, is PhantomError, is ConfigError, is TokenFileError, is UserError: true
+        case is ModelError, is PhantomError, is ConfigError, is TokenFileError, is UserError, is BridgeSetupError: true
         default: false
         }
     }

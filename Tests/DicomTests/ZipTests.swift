@@ -31,6 +31,23 @@ import Testing
         #expect(try run.bytes == ImportRun.of(syntheticSeries()).bytes)
     }
 
+    /// A zip of our own is read as others are, and is the same bytes whatever the files' times and rights.
+    @Test func aPackedSeriesIsAlwaysTheSameZip() throws {
+        try withTemporaryFolder { folder in
+            let files = try write(syntheticSeries(), to: folder)
+            let (first, second) = (folder.appending(path: "first.zip"), folder.appending(path: "second.zip"))
+            #expect(packZip(files, to: first))
+            let attributes: [FileAttributeKey: Any] = [
+                .modificationDate: Date(timeIntervalSince1970: 1_000_000_000), .posixPermissions: 0o600,
+            ]
+            for file in files { try FileManager.default.setAttributes(attributes, ofItemAtPath: file.path) }
+            #expect(packZip(files, to: second))
+            #expect(try Data(contentsOf: first) == Data(contentsOf: second))
+            #expect(try ImportRun([first], in: folder).report.files == 12)
+            #expect(!packZip(files + [folder.appending(path: "absent")], to: first))
+        }
+    }
+
     @Test(arguments: ["/etc/passwd", "../evil", "a/../../evil", "..\\evil", "C:\\evil"])
     func badPath(name: String) throws {
         #expect(throws: DicomError.zipBadPath) { try run(entries() + [ZipBuilder.Entry(name: name, bytes: [1])]) }

@@ -6,6 +6,7 @@ systemd_install() {
     (cd "$work/root" && find . -type f -printf '%m %P\n' | sort -k2 | grep -v usr/lib/hepar/) | tee "$work/installed"
     local line
     for line in "644 etc/hepar/hepar.yaml" "755 usr/bin/hepar" "644 usr/lib/systemd/system/hepar.service" \
+        "644 usr/lib/systemd/system/hepar-bridge.service" \
         "644 usr/lib/sysusers.d/hepar.conf" "644 usr/share/hepar/Models/default/liver.safetensors" \
         "644 usr/share/hepar/Models/default/lesion.safetensors" "644 usr/share/doc/hepar/operations.md"; do
         grep -qx "$line" "$work/installed" || { echo "missing: $line"; return 1; }

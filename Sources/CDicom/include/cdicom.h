@@ -24,6 +24,8 @@ typedef enum {
     CDICOM_NOT_DECODED,        // the decoder refuses the compressed pixels
     CDICOM_OUT_OF_MEMORY,
     CDICOM_NO_DICTIONARY,      // DCMTK's data dictionary is not installed: a fault of the installation
+    CDICOM_NOT_ENCODED,        // DCMTK refuses what it shall write
+    CDICOM_NOT_WRITTEN,        // the system refuses to write
 } cdicom_status;
 
 typedef struct cdicom_file cdicom_file;

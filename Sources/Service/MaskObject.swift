@@ -1,0 +1,91 @@
+import Dicom
+import Foundation
+import HTTPDaemon
+import Imaging
+import Jobs
+import Sandbox
+import Segmentation
+
+extension JobFiles {
+    /// The mask as a DICOM segmentation object, made when it is first asked for.
+    static let maskObject = "mask.dcm"
+}
+
+/// The mask as a DICOM segmentation object.
+extension Routes {
+    /// Whether the client names DICOM among what it takes; `*/*` is answered by NIfTI.
+    static func prefersDicom(_ accept: String?) -> Bool {
+        (accept ?? "").split(separator: ",").contains { range in
+            let parts = range.split(separator: ";").map { $0.trimmingCharacters(in: .whitespaces).lowercased() }
+            return parts.first == "application/dicom"
+                && !parts.dropFirst().contains { $0.hasPrefix("q=0") && Double($0.dropFirst(2)) == 0 }
+        }
+    }
+
+    /// The object of a job whose DICOM files' UIDs were kept. Asked twice, it is the same instance.
+    func maskObject(of job: Job, in folder: URL) throws -> Response {
+        let object = folder.appending(path: JobFiles.maskObject)
+        if !FileManager.default.fileExists(atPath: object.path) {
+            try makeMaskObject(of: job, in: folder, at: object)
+        }
+        var response = Response.file(200, object, type: "application/dicom", headers: ["Vary": "Accept"])
+        response.headers.append(("Content-Disposition", "attachment; filename=\"hepar-\(job.id).dcm\""))
+        response.headers.append(("ETag", "\"\(job.id)-dicom\""))
+        return response
+    }
+
+    private func makeMaskObject(of job: Job, in folder: URL, at object: URL) throws {
+        guard let dicom = try JobRequest(of: job).dicom, dicom.uids != nil else { throw Problem.noDicomSource }
+        let report = try Report(at: folder.appending(path: JobFiles.report))
+        let identity = SegmentationIdentity(
+            name: "jobs/\(job.id)", made: job.finishedAt ?? job.createdAt, version: report.heparVersion,
+            model: report.model.name)
+        // Whole or not at all: another request may make it at the same time.
+        let begun = folder.appending(path: ".hepar-\(UUID().uuidString).dcm")
+        defer { try? FileManager.default.removeItem(at: begun) }
+        let work = ObjectWork(
+            mask: folder.appending(path: JobFiles.mask), dicom: dicom, identity: identity, object: begun,
+            limits: config.volumeLimits, cores: cores)
+        do {
+            _ = try workshop.run(work)
+        } catch SegmentationObjectError.noSource {
+            throw Problem.noDicomSource
+        } catch SegmentationObjectError.notWritten {
+            throw Problem.storageFull
+        }
+        guard rename(begun.path, object.path) == 0 else { throw Problem.storageFull }
+    }
+}
+
+/// Writes a mask as a DICOM segmentation object, in a child.
+struct ObjectWork: ConfinedWork {
+    static let name = "object"
+
+    let mask: URL
+    let dicom: DicomReport
+    let identity: SegmentationIdentity
+    let object: URL
+    let limits: VolumeLimits
+    let cores: Cores
+
+    var confinement: Confinement {
+        var result = Confinement.reading([mask, cores.lock], volumes: limits, bytesPerVoxel: 8, threads: cores.threads)
+        result.writable = [object.deletingLastPathComponent().path]
+        return result
+    }
+
+    func perform(progress: (SliceProgress) -> Void) throws -> Bool {
+        let labels = try readLabels(at: mask, limits: limits, team: cores.team())
+        try writeSegmentation(labels, on: dicom, as: identity, to: object)
+        return true
+    }
+}
+
+extension Problem {
+    fileprivate static let noDicomSource = Problem(
+        406, "no_dicom_source",
+        """
+        Only a job that came as DICOM with uids=true, of files with all their UIDs, has a mask in DICOM. Send the files again \
+        with uids=true, or ask for application/gzip.
+        """)
+}
