@@ -21,7 +21,7 @@ PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
 
 .PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format \
-	clean campaigns-short crash crash-short powerloss orphan disk load soak numbers
+	clean campaigns-short crash crash-short powerloss orphan disk load soak numbers fuzz tsan
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
@@ -35,6 +35,7 @@ help:
 	@echo "make lint     check the format; make format mends it"
 	@echo "make crash [N=500] | crash-short | powerloss [N=200] | orphan [N=20] | disk | load | soak [MINUTES=60]   what it withstands"
 	@echo "make numbers  the same mask with other threads and vector instructions?"
+	@echo "make fuzz [MINUTES=30] [TARGETS='nifti http']   searches for inputs that do harm;  make tsan   for data races"
 	@echo "make deps     install the Debian packages that are missing"
 
 # Installs only what is missing, so that it needs neither root nor the network when all is there.
@@ -124,6 +125,13 @@ soak:
 numbers:
 	@$(RELIABILITY)/same_numbers.py
 
+# libFuzzer on every parser of what comes from outside; the sanitizers' builds have folders of their own.
+fuzz: deps
+	@TARGETS="$(TARGETS)" deploy/fuzz/fuzz.sh $(or $(MINUTES),30)
+
+tsan: deps
+	@deploy/fuzz/tsan.sh
+
 lint:
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
 
@@ -131,4 +139,4 @@ format:
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
 
 clean:
-	rm -rf .build .build_test
+	rm -rf .build .build_test .build-fuzz .build-tsan

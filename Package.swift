@@ -1,6 +1,28 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// `make test` replays what fuzzers have found. Where `HEPAR_FUZZ` is set, as `make fuzz` does, the same targets are driven
+/// by libFuzzer, whose runtime brings `main`; it lists instrumented libraries to link in the system's place.
+let fuzzed: [Target.Dependency] = [
+    "Access", "CZlib", "Compute", "Dicom", "HTTPDaemon", "Imaging", "Inference", "Service",
+    .product(name: "Logging", package: "swift-log"),
+]
+let fuzz: Target =
+    if let libraries = Context.environment["HEPAR_FUZZ"] {
+        .executableTarget(
+            name: "hepar-fuzz", dependencies: fuzzed, path: "Tests/Fuzz",
+            exclude: ["Corpora", "Dictionaries", "Replay"], swiftSettings: [.unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [
+                .unsafeFlags(
+                    (["--whole-archive"] + libraries.split(separator: " ").map(String.init) + ["--no-whole-archive"])
+                        .flatMap { ["-Xlinker", $0] })
+            ])
+    } else {
+        .testTarget(
+            name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz",
+            exclude: ["Corpora", "Dictionaries", "Driver"])
+    }
+
 /// Each target may use only those listed above it; docs/architecture.md says what each one hides.
 let package = Package(
     name: "hepar",
@@ -109,6 +131,7 @@ let package = Package(
         .testTarget(
             name: "heparTests",
             dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "Webhooks", "hepar"]),
+        fuzz,
     ],
     cLanguageStandard: .gnu11,
     cxxLanguageStandard: .cxx17

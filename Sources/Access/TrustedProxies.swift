@@ -104,8 +104,11 @@ public struct TrustedProxies: Sendable {
 }
 
 /// The parts of a comma-separated value without the blanks around them.
+///
+/// Cut at the code point: behind what a client ends with U+0600 the proxy's comma is a part of another character, and the
+/// address that the proxy added would go unseen.
 private func list(_ value: String?) -> [Substring] {
-    (value ?? "").split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
+    (value ?? "").unicodeScalars.split(separator: ",").map { Substring($0).trimmed }.filter { !$0.isEmpty }
 }
 
 /// The address of `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`.

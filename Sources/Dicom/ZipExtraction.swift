@@ -78,16 +78,20 @@ private struct ZipArchive: ~Copyable {
         let index = UInt64(index)
         var status = zip_stat_t()
         guard zip_stat_index(archive, index, 0, &status) == 0, let name = status.name else { throw .zipDamaged }
-        let path = String(cString: name).replacing("\\", with: "/")
-        let hasDrive = path.dropFirst().first == ":"
-        guard !path.hasPrefix("/"), !hasDrive, !path.split(separator: "/").contains("..") else { throw .zipBadPath }
+        // By bytes: names need not be UTF-8, and a slash with a combining mark would be another character.
+        let slash = UInt8(ascii: "/")
+        let path = UnsafeRawBufferPointer(start: name, count: strlen(name)).map {
+            $0 == UInt8(ascii: "\\") ? slash : $0
+        }
+        let climbs = path.split(separator: slash).contains { $0.elementsEqual("..".utf8) }
+        guard path.first != slash, path.dropFirst().first != UInt8(ascii: ":"), !climbs else { throw .zipBadPath }
         var system: UInt8 = 0
         var attributes: UInt32 = 0
         guard zip_file_get_external_attributes(archive, index, 0, &system, &attributes) == 0 else { throw .zipDamaged }
         // Unix keeps the file's mode in the upper half; 0 there says nothing.
         let kind = system == UInt8(ZIP_OPSYS_UNIX) ? attributes >> 16 & S_IFMT : 0
         guard kind == 0 || kind == S_IFREG || kind == S_IFDIR else { throw .zipLink }
-        if path.hasSuffix("/") || kind == S_IFDIR { return nil }
+        if path.last == slash || kind == S_IFDIR { return nil }
         guard status.encryption_method == UInt16(ZIP_EM_NONE) else { throw .zipEncrypted }
         guard status.comp_method == UInt16(ZIP_CM_STORE) || status.comp_method == UInt16(ZIP_CM_DEFLATE) else {
             throw .zipMethod

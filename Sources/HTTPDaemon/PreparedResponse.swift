@@ -25,12 +25,20 @@ struct PreparedResponse: Sendable {
         do throws(Fault) {
             try self.init(checking: response, id: id)
         } catch {
+            if error.isGone {
+                // Another request deleted it after this one had looked.
+                self.init(known: .problem(410, detail: "It was deleted just now.", code: "deleted"), id: id)
+                return
+            }
             logger.error("response not sendable", metadata: ["reason": "\(error.reason)", "request": "\(id)"])
             self.init(known: .internalError, id: id)
         }
     }
 
-    private struct Fault: Error { let reason: String }
+    private struct Fault: Error {
+        let reason: String
+        var isGone = false
+    }
 
     private init(checking response: Response, id: String) throws(Fault) {
         guard 200...599 ~= response.status else { throw Fault(reason: "status \(response.status)") }
@@ -44,7 +52,10 @@ struct PreparedResponse: Sendable {
             return
         }
         descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw Fault(reason: "file: \(String(cString: strerror(errno)))") }
+        guard descriptor >= 0 else {
+            let code = errno
+            throw Fault(reason: "file: \(String(cString: strerror(code)))", isGone: code == ENOENT)
+        }
         var info = stat()
         guard fstat(descriptor, &info) == 0, info.st_mode & S_IFMT == S_IFREG else {
             close(descriptor)

@@ -5,7 +5,8 @@ public struct RequestHead: Sendable {
     /// The method in the client's spelling: "GET", "POST". HEAD comes as "GET", and the answer's body is left out.
     public var method: String
     /// The path, percent-decoded: it begins with "/", is UTF-8, and has no control character, backslash, encoded slash,
-    /// empty segment (but the last) or segment "." or "..". Anything else was answered 400.
+    /// empty segment (but the last), segment "." or "..", or slash that is one character with what stands beside it.
+    /// Anything else was answered 400.
     public var path: String
     /// The parameters after "?", decoded; one that comes twice was answered 400.
     public var query: [String: String]

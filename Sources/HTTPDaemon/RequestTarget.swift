@@ -32,14 +32,20 @@ struct RequestTarget: Equatable {
         var path = ""
         for (index, segment) in segments.enumerated() {
             // An encoded slash or dot would make segments that a proxy in front has not seen.
+            // Looked for among bytes: a slash with a combining mark is another character.
             guard let text = decode(segment, plusIsSpace: false), text != ".", text != "..",
-                !text.contains("/"), !text.contains("\\"), !text.isEmpty || index == segments.count - 1
+                !text.utf8.contains(UInt8(ascii: "/")), !text.utf8.contains(UInt8(ascii: "\\")),
+                !text.isEmpty || index == segments.count - 1
             else {
                 throw .malformed(
                     "The path must be percent-encoded UTF-8 without control characters, backslashes, encoded slashes, "
                         + "empty segments and the segments \".\" and \"..\".")
             }
             path += "/" + text
+        }
+        // Handlers cut the path at the character, and must find the segments that were judged here.
+        guard path.count(where: { $0 == "/" }) == segments.count else {
+            throw .malformed("The path has a slash that a combining mark before or behind it makes another character.")
         }
         return path
     }

@@ -137,6 +137,8 @@ private struct RangeScan: VoxelTypeVisitor {
             high = value > high ? value : high
         }
         let ends = [low, high].map { $0.real * header.slope + header.intercept }
+        // A slope may lift whole numbers beyond single precision: then each is looked at, for they are read as air.
+        guard ends.allSatisfy({ Float($0).isFinite }) else { return floats(voxels) }
         var range = before
         range.minimum = min(range.minimum, ends[0], ends[1])
         range.maximum = max(range.maximum, ends[0], ends[1])

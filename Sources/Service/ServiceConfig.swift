@@ -102,8 +102,10 @@ extension ServiceConfig {
         if let file {
             do {
                 let text = try String(contentsOf: file, encoding: .utf8)
-                keysInFile = flattenedKeys(try Yams.load(yaml: text) ?? [:])
+                if let root = try Yams.compose(yaml: text) { keysInFile = try flattenedKeys(root) }
                 providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(file.path)))
+            } catch let error as KeyIsNoName {
+                throw ConfigError(problems: ["\(file.path), line \(error.line): a key is no name. Give one, as http."])
             } catch {
                 throw ConfigError(problems: ["\(file.path) cannot be read as YAML: \(error)"])
             }
@@ -261,10 +263,16 @@ private struct SettingsReader {
     }
 }
 
-/// `a: {b: 1}` has the key `a.b`.
-private func flattenedKeys(_ value: Any, prefix: String = "") -> Set<String> {
-    guard let map = value as? [AnyHashable: Any] else { return prefix.isEmpty ? [] : [prefix] }
-    return map.reduce(into: []) { keys, entry in
-        keys.formUnion(flattenedKeys(entry.value, prefix: prefix.isEmpty ? "\(entry.key)" : "\(prefix).\(entry.key)"))
+/// A list or a map where a key belongs.
+private struct KeyIsNoName: Error { let line: Int }
+
+/// `a: {b: 1}` has the key `a.b`. Works on nodes: Yams traps when it makes a dictionary whose key is a map.
+private func flattenedKeys(_ node: Node, prefix: String = "") throws(KeyIsNoName) -> Set<String> {
+    guard let map = node.mapping else { return prefix.isEmpty ? [] : [prefix] }
+    var keys: Set<String> = []
+    for (key, value) in map {
+        guard let name = key.scalar?.string else { throw KeyIsNoName(line: key.mark?.line ?? 1) }
+        keys.formUnion(try flattenedKeys(value, prefix: prefix.isEmpty ? name : "\(prefix).\(name)"))
     }
+    return keys
 }

@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["/etc/passwd", "../evil", "a/../../evil", "..\\evil", "C:\\evil"])
+    @Test(arguments: ["/etc/passwd", "../evil", "a/../../evil", "..\\evil", "C:\\evil", "../\u{301}evil"])
     func badPath(name: String) throws {
         #expect(throws: DicomError.zipBadPath) { try run(entries() + [ZipBuilder.Entry(name: name, bytes: [1])]) }
     }

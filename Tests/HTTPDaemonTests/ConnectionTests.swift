@@ -106,6 +106,12 @@ import Testing
                 + #""title":"Not Found","type":"about:blank"}"#)
     }
 
+    /// Found by a long soak: one client fetched what another deleted.
+    @Test func aFileThatWasDeletedMeanwhileIsGone() throws {
+        let answer = try #require(get("/gone"))
+        #expect(answer.status == 410 && answer.member("code") == "deleted")
+    }
+
     @Test func noContentHasNoLength() throws {
         let answer = try #require(get("/nothing"))
         #expect(answer.status == 204)

@@ -21,6 +21,17 @@ import Testing
         #expect(throws: Refusal.self) { try RequestTarget(raw.utf8, method: "GET") }
     }
 
+    /// Found by the fuzzer: marks that make one character with a slash (U+0301 and U+20EC behind it, U+0600 before it), and
+    /// encoded slashes and backslashes that hide so.
+    @Test(arguments: ["/%e2%83%ac", "/a/%cc%81b", "/%d8%80/b", "/a%2F%cc%81b", "/a%5c%cc%81b", "/..%2f%cc%81/b"])
+    func refusesSlashesThatAreOtherCharacters(raw: String) {
+        #expect(throws: Refusal.self) { try RequestTarget(raw.utf8, method: "GET") }
+    }
+
+    @Test func takesMarksElsewhere() throws {
+        #expect(try RequestTarget("/Cafe%cc%81/x".utf8, method: "GET").path == "/Cafe\u{301}/x")
+    }
+
     @Test func takesQueries() throws {
         let target = try RequestTarget("/a?x=1&y=a+b%26c&empty=&flag&z=1=2&".utf8, method: "GET")
         #expect(target.query == ["x": "1", "y": "a b&c", "empty": "", "flag": "", "z": "1=2"])

@@ -78,6 +78,7 @@ final class TestServer: Sendable {
             let kept = folder.appendingPathComponent("kept")
             return Response(status: rename(url.path, kept.path) == 0 ? 201 : 500)
         case "/file": return .file(200, folder.appendingPathComponent("served"), type: "application/octet-stream")
+        case "/gone": return .file(200, folder.appendingPathComponent("gone"), type: "application/octet-stream")
         case "/tagged":
             return .data(200, Data(UInt8(0)..<100), type: "application/octet-stream", headers: ["ETag": "\"tag\""])
         case "/tagged-file":
@@ -120,7 +121,7 @@ final class Promises: Sendable {
 final class Journal: Sendable {
     private let kept = Mutex<[String]>([])
 
-    var words: [String] { kept.withLock { $0 } }
+    var words: [String] { kept.withLock { $0.map { $0 } } }
 
     func add(_ word: String) { kept.withLock { $0.append(word) } }
 }
@@ -238,7 +239,9 @@ extension Logger {
 final class TestLog: LogHandler, Sendable {
     private let kept = Mutex<[(message: String, metadata: Logger.Metadata)]>([])
 
-    var lines: [(message: String, metadata: Logger.Metadata)] { kept.withLock { $0 } }
+    /// Copied: ThreadSanitizer does not see the counting of references, and would take an array that is shared until it
+    /// changes for a race.
+    var lines: [(message: String, metadata: Logger.Metadata)] { kept.withLock { $0.map { $0 } } }
 
     func log(event: LogEvent) {
         kept.withLock { $0.append((event.message.description, event.metadata ?? [:])) }

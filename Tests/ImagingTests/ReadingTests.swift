@@ -22,6 +22,20 @@ import Testing
         }
     }
 
+    /// Found by the fuzzer: the highest value was told as 2.3e39 HU, of which no voxel that is read has anything.
+    @Test func wholeNumbersThatASlopeLiftsBeyondSinglePrecisionAreAir() throws {
+        var file = NIfTIBuilder()
+        file.slope = 1e38
+        try withTemporaryFolder { folder in
+            let url = try file.write(to: folder)
+            let voxels = try readCT(at: url, team: .one).volume.voxels
+            #expect(voxels[4...].allSatisfy { $0 == -1024 } && voxels[..<4].allSatisfy { $0 >= 0 })
+            let summary = try inspectScan(at: url)
+            #expect(summary.nonFinite == 20)
+            #expect(Float(summary.maximum) == voxels.max())
+        }
+    }
+
     @Test func theContentDecidesNotTheName() throws {
         let expected = (0..<24).map(Float.init)
         try withTemporaryFolder { folder in

@@ -63,4 +63,18 @@ import Testing
         }
         #expect(error?.problems.count == 5, "\(error?.description ?? "")")
     }
+
+    /// The first was found by the fuzzer: it brought the process down.
+    @Test(arguments: ["? a: b\n: 1\n", "? [a]\n: 1\n", "http:\n  ? {b: 1}\n  : 2\n"])
+    func aKeyThatIsNoNameIsAFault(text: String) async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "hepar-test-\(UUID().uuidString).yaml")
+        try text.write(to: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let error = await #expect(throws: ConfigError.self) {
+            _ = try await ServiceConfig.load(file: file, environment: [:])
+        }
+        #expect(
+            error?.problems.first?.hasSuffix("a key is no name. Give one, as http.") == true,
+            "\(error?.description ?? "")")
+    }
 }
