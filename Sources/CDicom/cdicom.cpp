@@ -153,19 +153,62 @@ int32_t stored_value(uint32_t raw, const PixelFormat &format) {
                                               : static_cast<int32_t>(value);
 }
 
-// The fragments of a frame, one after the other: a single frame may be spread over several, of many each has its own.
-cdicom_status codestream(DcmItem *data, uint32_t frame, const PixelFormat &format, std::vector<uint8_t> &bytes) {
+// The pixels' fragments as they are in the file, after an offset table; null where there are none.
+DcmPixelSequence *fragments_of(DcmItem *data) {
     DcmElement *element = nullptr;
-    if (data->findAndGetElement(DCM_PixelData, element).bad()) return CDICOM_NO_PIXELS;
+    if (data->findAndGetElement(DCM_PixelData, element).bad()) return nullptr;
     auto *pixels = dynamic_cast<DcmPixelData *>(element);
-    if (pixels == nullptr) return CDICOM_NO_PIXELS;
+    if (pixels == nullptr) return nullptr;
     E_TransferSyntax syntax = EXS_Unknown;
     const DcmRepresentationParameter *parameter = nullptr;
     pixels->getOriginalRepresentationKey(syntax, parameter);
     DcmPixelSequence *sequence = nullptr;
-    if (pixels->getEncapsulatedRepresentation(syntax, parameter, sequence).bad() || sequence == nullptr) {
-        return CDICOM_NOT_DECODED;
+    return pixels->getEncapsulatedRepresentation(syntax, parameter, sequence).good() ? sequence : nullptr;
+}
+
+// Whether DCMTK's way to a JPEG frame's header ends: it hops from marker to marker, and stays at a TEM (FF01) for ever
+// (DJCodecDecoder::scanJpegDataForBitDepth of 3.6.7).
+bool scan_ends(const uint8_t *bytes, size_t count) {
+    size_t at = 0;
+    while (at + 4 < count && bytes[at] == 0xFF) {
+        const uint8_t marker = bytes[at + 1];
+        const bool is_frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+        if (marker == 0x01) return false;
+        if (marker == 0x00 || marker == 0x02 || is_frame) return true;
+        if (marker == 0xFF) {
+            at += 1; // a fill byte
+        } else if (marker < 0xC0 || (marker >= 0xD0 && marker <= 0xD9)) {
+            at += 2; // stands alone
+        } else {
+            at += 2 + (static_cast<size_t>(bytes[at + 2]) << 8 | bytes[at + 3]);
+        }
     }
+    return true;
+}
+
+// Whether that is so for each fragment that DCMTK may take for the beginning of a frame.
+bool scans_end(DcmItem *data, uint32_t frame, const PixelFormat &format) {
+    DcmPixelSequence *sequence = fragments_of(data);
+    if (sequence == nullptr) return true;
+    const bool one_each = sequence->card() == static_cast<unsigned long>(format.frames) + 1;
+    const unsigned long begin = one_each ? frame + 1 : 1;
+    const unsigned long end = one_each ? begin + 1 : sequence->card();
+    for (unsigned long index = begin; index < end; index++) {
+        DcmPixelItem *item = nullptr;
+        Uint8 *fragment = nullptr;
+        // What cannot be read is for the decoder to refuse.
+        if (sequence->getItem(item, index).bad() || item == nullptr) return true;
+        if (item->getUint8Array(fragment).bad() || fragment == nullptr) return true;
+        if (!scan_ends(fragment, item->getLength())) return false;
+    }
+    return true;
+}
+
+// The fragments of a frame, one after the other: a single frame may be spread over several, of many each has its own.
+cdicom_status codestream(DcmItem *data, uint32_t frame, const PixelFormat &format, std::vector<uint8_t> &bytes) {
+    if (!data->tagExists(DCM_PixelData)) return CDICOM_NO_PIXELS;
+    DcmPixelSequence *sequence = fragments_of(data);
+    if (sequence == nullptr) return CDICOM_NOT_DECODED;
     // Item 0 is the offset table.
     const bool single = format.frames == 1;
     if (!single && sequence->card() != static_cast<unsigned long>(format.frames) + 1) return CDICOM_NOT_DECODED;
@@ -250,6 +293,7 @@ cdicom_status decode(
         for (size_t i = 0; i < count; i++) out[i] = stored_value(static_cast<uint32_t>(out[i]), pixels);
         return CDICOM_OK;
     }
+    if (DcmXfer(syntax).isEncapsulated() && !scans_end(data, frame, pixels)) return CDICOM_NOT_DECODED;
     const uint8_t *bytes = nullptr;
     const size_t needed = count * (pixels.allocated / 8);
     std::vector<uint16_t> words;

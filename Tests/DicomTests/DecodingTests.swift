@@ -33,6 +33,23 @@ import Testing
         #expect(try #require(worst) <= tolerance)
     }
 
+    /// Found by the fuzzer: DCMTK never came back from a marker TEM (FF01) before the frame's header.
+    @Test(.timeLimit(.minutes(1)), arguments: ["jpeg_lossless", "jpeg_extended"])
+    func aMarkerThatDCMTKDoesNotPass(name: String) throws {
+        var bytes = Array(try Data(contentsOf: SharedData.fixture("dicom/\(name).dcm")))
+        let start = try #require(bytes.indices.dropLast(3).first { bytes[$0...].starts(with: [0xFF, 0xD8, 0xFF]) })
+        bytes[start + 3] = 0x01
+        try withTemporaryFolder { folder in
+            let url = folder.appending(path: "slice.dcm")
+            try Data(bytes).write(to: url)
+            guard case .slices(let slices) = try judge(url, limits: DicomLimits()), let slice = slices.first else {
+                Issue.record("\(name) is not taken for a slice")
+                return
+            }
+            #expect(throws: DicomError.damagedSlice) { try slice.decoded() }
+        }
+    }
+
     @Test func signedPixelsInAnUnsignedCodestream() throws {
         let url = SharedData.fixture("dicom/signed_jpeg_2000.dcm")
         guard case .slices(let slices) = try judge(url, limits: DicomLimits()), let slice = slices.first else {

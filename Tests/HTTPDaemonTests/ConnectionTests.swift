@@ -220,10 +220,6 @@ import Testing
         #expect(answer.body == bytes)
     }
 
-    @Test func aMissingFileIsAnError() {
-        #expect(get("/file")?.status == 500)
-    }
-
     @Test func serves200AtOnce() async throws {
         let port = server.port
         let right = await withTaskGroup(of: Bool.self) { group in
