@@ -13,12 +13,15 @@ sources=$output/sources
 mkdir -p "$output/lib" "$sources/lists/partial"
 cd "$sources"
 
-# A list of sources of its own: the machine's need not have any.
-{
-    echo "deb-src http://deb.debian.org/debian bookworm main"
-    echo "deb-src http://deb.debian.org/debian-security bookworm-security main"
-} >list
-apt=(apt-get -qq -o "Dir::Etc::SourceList=$sources/list" -o Dir::Etc::SourceParts=/dev/null
+# The machine's own sources, of source packages: lists of its own, as the machine's need not have any.
+mkdir -p parts
+for file in /etc/apt/sources.list.d/*.sources; do
+    [ ! -e "$file" ] || sed 's/^Types:.*/Types: deb-src/' "$file" >"parts/$(basename "$file")"
+done
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [ ! -e "$file" ] || sed -n 's/^deb /deb-src /p' "$file" >"parts/$(basename "$file" .list).list"
+done
+apt=(apt-get -qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$sources/parts"
     -o "Dir::State::lists=$sources/lists")
 "${apt[@]}" update
 # The versions that are installed: the headers must fit.
@@ -26,8 +29,10 @@ version() { dpkg-query -W -f '${source:Version}' "$1"; }
 "${apt[@]}" source "libmicrohttpd=$(version libmicrohttpd12)" "libzip=$(version libzip4)" \
     "nifticlib=$(version libnifti2-2)" "openjpeg2=$(version libopenjp2-7)" "dcmtk=$(version libdcmtk17)" 2>&1 | tail -1
 
-export CC=/opt/swift/usr/bin/clang CXX=/opt/swift/usr/bin/clang++
-command -v "$CC" >/dev/null || { CC=$(command -v clang) && CXX=$CC++; }
+# The clang that comes with Swift: its sanitizers' runtime is the one that is linked in the end.
+CC=$(dirname "$(realpath "$(command -v swift)")")/clang
+[ -x "$CC" ] || CC=$(command -v clang)
+export CC CXX=$CC++
 flags="-O1 -g1 -fPIC -fno-omit-frame-pointer -w -fsanitize=fuzzer-no-link,address"
 
 # with_cmake FOLDER OPTIONS... TARGETS: what comes after -- is built.
