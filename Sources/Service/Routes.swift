@@ -212,7 +212,7 @@ struct Routes: Sendable {
                 return .later { reply in begin(Reply { reply.send(counted($0)) }) }
             }
         } catch {
-            let problem = problem(for: error, logger)
+            let problem = problem(for: cause(of: error, call, route), logger)
             if route.takesFiles { metrics.uploads.add(1, problem.code) }
             if let action = route.audited {
                 record(
@@ -221,6 +221,18 @@ struct Routes: Sendable {
             }
             return .now(counted(problem.response))
         }
+    }
+
+    /// The error to answer: files that are missing are those of a job that was deleted after it was found.
+    private func cause(of error: any Error, _ call: Call, _ route: Route) -> any Error {
+        let isOfFiles = (error as? Problem).map { $0.code == "upload_lost" } ?? !(error is AccessRefusal)
+        guard isOfFiles, route.path.hasPrefix("/v1/jobs/{id}"), let id = JobID(call.id) else { return error }
+        do {
+            _ = try store.job(id)
+        } catch JobStoreError.removed {
+            return JobStoreError.removed(id)
+        } catch {}
+        return error
     }
 
     /// What a client is told of an error.

@@ -111,6 +111,28 @@ import Testing
         }
     }
 
+    /// The child that draws is held until the job is gone; then it cannot read what it was to read.
+    @Test(arguments: ["preview.png", "report?format=html"])
+    func whoAsksForAJobThatIsDeletedMeanwhileIsToldSo(of what: String) throws {
+        try withTemporaryFolder { folder in
+            let ct = try SmallPhantom(in: folder).ct
+            let server = try ServerProcess(data: folder.appending(path: "data"))
+            let accepted = try server.curl("/v1/jobs", "-F", "image=@\(ct.path)")
+            let id = try #require(try accepted.json()["id"] as? String)
+            #expect(try server.waitForEnd(of: id)["state"] as? String == "succeeded")
+            let parent = server.process.processIdentifier
+            let thread = Thread {
+                guard let child = try? Self.strike(parent, "draw", SIGSTOP) else { return }
+                _ = try? server.curl("/v1/jobs/\(id)", "-X", "DELETE")
+                kill(child, SIGKILL)
+            }
+            thread.start()
+            let answer = try server.curl("/v1/jobs/\(id)/\(what)")
+            #expect(answer.status == 410)
+            #expect(try answer.json()["code"] as? String == "deleted")
+        }
+    }
+
     @Test func theLogTellsHowUploadsAreConfined() throws {
         try withTemporaryFolder { folder in
             let server = try ServerProcess(data: folder.appending(path: "data"))

@@ -5,7 +5,7 @@ when theirs has ended), 100 uploads come at 1 kB/s and then fall silent, and job
 memory, when the silent uploads are dropped, and how long jobs take against an idle server. Second part: 10,000 jobs wait in
 a paused queue. One process does all of it, so that the client's own share of the time is in the figures.
 
-    HEPAR=.build/release/hepar python3 deploy/reliability/load.py             # about four minutes
+    HEPAR=.build/release/hepar python3 deploy/reliability/load.py             # about ten minutes
     WAITING=4000 SLOW=400 QUEUED=50000 HEPAR=... python3 deploy/reliability/load.py
     HEPAR=... python3 deploy/reliability/load.py --short                      # a small crowd: does anything break?
 """
@@ -24,7 +24,9 @@ SHORT = "--short" in sys.argv
 WAITING, SLOW = int(os.environ.get("WAITING", 100 if SHORT else 1000)), int(os.environ.get("SLOW", 10 if SHORT else 100))
 QUEUED = int(os.environ.get("QUEUED", 200 if SHORT else 10_000))
 # Seconds, seconds, jobs that are timed.
-IDLE_TIMEOUT, TRICKLE, JOBS = 20, 3 if SHORT else 30, 3 if SHORT else 20
+IDLE_TIMEOUT, TRICKLE, JOBS = 20, 3 if SHORT else 60, 3 if SHORT else 20
+# Jobs of some seconds, as real ones: the crowd's own work at the end of each is a part of the client.
+SHAPE = "112,96,24" if SHORT else "256,224,64"
 
 
 class Crowd(threading.Thread):
@@ -115,13 +117,17 @@ def ask_often(server, path, seconds, pause=0.02):
 
 
 def run_jobs(server, jobs, count):
-    """Lets the first jobs of a paused queue run: seconds that each took, and the times of status requests meanwhile."""
-    times = []
+    """Lets the first jobs of a paused queue run: seconds that each took, the times of status requests meanwhile, and the
+    processors that this process and the server without its children kept busy."""
+    times, begin, own, served = [], time.monotonic(), time.process_time(), server.processor_seconds()
     server.json("POST", "/v1/queue/resume")
     while server.json("GET", f"/v1/jobs/{jobs[count - 1]}")["state"] != "succeeded":
         times += ask_often(server, f"/v1/jobs/{jobs[-1]}", 0.5)
+    passed = time.monotonic() - begin
+    busy = [round((after - before) / passed, 3)
+            for before, after in ((own, time.process_time()), (served, server.processor_seconds()))]
     server.json("POST", "/v1/queue/pause")
-    return [server.json("GET", f"/v1/jobs/{job}")["timings_ms"]["total"] / 1e3 for job in jobs[:count]], times
+    return [server.json("GET", f"/v1/jobs/{job}")["timings_ms"]["total"] / 1e3 for job in jobs[:count]], times, busy
 
 
 def crowded(checks, scan):
@@ -132,14 +138,14 @@ def crowded(checks, scan):
     server.start()
     server.json("POST", "/v1/queue/pause")
     jobs = [server.submit(scan)[1]["id"] for _ in range(3 * JOBS)]
-    idle_runs, idle_times = run_jobs(server, jobs, JOBS)
+    idle_runs, idle_times, idle_busy = run_jobs(server, jobs, JOBS)
     idle = server.status("Threads", "VmRSS")
     crowd = Crowd(server.port, jobs[JOBS + 1:])
     crowd.add_waiting(WAITING)
     crowd.add_slow(SLOW)
     crowd.start()
     paused_times = ask_often(server, f"/v1/jobs/{jobs[-1]}", 10)
-    busy_runs, busy_times = run_jobs(server, jobs[JOBS + 1:], JOBS)
+    busy_runs, busy_times, crowd_busy = run_jobs(server, jobs[JOBS + 1:], JOBS)
     full = server.status("Threads", "VmRSS")
     end = time.monotonic() + TRICKLE + IDLE_TIMEOUT + 40
     while crowd.slow and time.monotonic() < end:
@@ -162,6 +168,8 @@ def crowded(checks, scan):
             "status_ms_crowd_and_jobs": milliseconds(busy_times), "status_below_50_ms": percentile(busy_times, 0.99) < 0.05,
             "job_seconds_idle": round(statistics.median(idle_runs), 2),
             "job_seconds_crowd": round(statistics.median(busy_runs), 2),
+            "job_speed": round(statistics.median(idle_runs) / statistics.median(busy_runs), 3),
+            "processors_of_client_and_server": {"idle": idle_busy, "crowd": crowd_busy},
             "threads": [idle["Threads"], full["Threads"], after["Threads"]],
             "rss_mib": [sample["VmRSS"] >> 10 for sample in (idle, full, after)], "polls": crowd.polls,
             "silent_upload_dropped_after_s": [round(min(crowd.dropped_after, default=0), 1),
@@ -212,7 +220,7 @@ def deep_queue(checks, scan):
 
 def main():
     checks, begin = Checks("load"), time.monotonic()
-    scan, small = phantom(checks.folder, 1), phantom(checks.folder, 2, "48,40,12")
+    scan, small = phantom(checks.folder, 1, SHAPE), phantom(checks.folder, 2, "48,40,12")
     figures = {"crowd": crowded(checks, scan)}
     print(figures["crowd"], flush=True)
     figures["deep_queue"] = deep_queue(checks, small)
