@@ -5,10 +5,11 @@ import Inference
 /// `hepar bench`: times parts of Hepar on this machine.
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Time the network, a step of training, the pipeline, the scores or single kernels.",
+        abstract: "Time the network, a step of training, the pipeline, the scores, single kernels or the queue.",
         discussion: "Prints one JSON object a line: the least disturbed run and the median, in milliseconds.",
         subcommands: [
             BenchNetwork.self, BenchTraining.self, BenchPipeline.self, BenchMetrics.self, BenchKernels.self,
+            BenchQueue.self,
         ])
 }
 
@@ -20,6 +21,8 @@ struct BenchmarkLine: Encodable {
     var runs: Int
     /// The least disturbed run and the median, in milliseconds.
     var minMs, medianMs: Double
+    /// What 99 of 100 runs took at most, in milliseconds, where somebody waits for each.
+    var p99Ms: Double?
     /// 10⁹ floating-point operations a second in the least disturbed run, where that makes sense.
     var gflops: Double?
     /// 10⁹ bytes a second in the least disturbed run, where that makes sense.
@@ -35,6 +38,7 @@ struct BenchmarkLine: Encodable {
         case name, runs, gflops, threads, instructions
         case minMs = "min_ms"
         case medianMs = "median_ms"
+        case p99Ms = "p99_ms"
         case gigabytes = "gb_per_s"
         case peakMiB = "peak_mib"
     }
@@ -79,14 +83,17 @@ struct Benchmark {
     }
 
     /// Prints the line of a case that was timed elsewhere.
-    func report(_ name: String, milliseconds: [Double], flops: Double? = nil, bytes: Double? = nil) {
+    func report(
+        _ name: String, milliseconds: [Double], flops: Double? = nil, bytes: Double? = nil, withP99: Bool = false
+    ) {
         let sorted = milliseconds.sorted()
         let rounded = { (value: Double) in (value * 1000).rounded() / 1000 }
         let rate = { (amount: Double) in rounded(amount / sorted[0] * 1e-6) }
         let line = BenchmarkLine(
             name: name, runs: sorted.count, minMs: rounded(sorted[0]), medianMs: rounded(sorted[sorted.count / 2]),
-            gflops: flops.map(rate), gigabytes: bytes.map(rate), threads: threads,
-            instructions: instructions.rawValue, peakMiB: peakMemoryBytes().map { rounded(Double($0) / 1_048_576) })
+            p99Ms: withP99 ? rounded(sorted[(sorted.count * 99 + 99) / 100 - 1]) : nil, gflops: flops.map(rate),
+            gigabytes: bytes.map(rate), threads: threads, instructions: instructions.rawValue,
+            peakMiB: peakMemoryBytes().map { rounded(Double($0) / 1_048_576) })
         print(line.json)
         // A reader behind a pipe sees each line as it comes.
         fflush(nil)

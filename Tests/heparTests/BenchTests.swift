@@ -28,6 +28,21 @@ import Testing
         #expect(abs(rate * least / 46.448_640 - 1) < 0.01)
     }
 
+    @Test func queuePrintsALineForEachStep() throws {
+        let outcome = try HeparProcess.run("bench", "queue", "--jobs", "60", "--runs", "5")
+        #expect(outcome.status == 0, "\(outcome.error)")
+        let found = try lines(outcome)
+        #expect(
+            found.map { $0["name"] as? String ?? "" }
+                == ["submit", "claim", "finish", "list 50", "list 50 queued", "queue", "estimate of the last"].map {
+                    "queue of 60: \($0)"
+                })
+        for line in found {
+            let (least, median) = try (#require(line["min_ms"] as? Double), #require(line["median_ms"] as? Double))
+            #expect(least <= median && median <= line["p99_ms"] as? Double ?? 0)
+        }
+    }
+
     @Test func trainingPrintsOneLine() throws {
         let outcome = try HeparProcess.run(
             "bench", "training", "--width", "8", "--crop", "32", "--batch", "2", "--runs", "3", "--threads", "2")
