@@ -11,11 +11,18 @@ public enum Answer: Sendable {
 /// Takes the response of one request, once. A reply that is let go without one answers 500.
 public final class Reply: Sendable {
     private let deliver: Mutex<(@Sendable (Response) -> Void)?>
+    private let awaited: @Sendable () -> Bool
 
     /// A reply that hands its response to `deliver`.
-    public init(_ deliver: @escaping @Sendable (Response) -> Void) {
+    ///
+    /// - Parameter isAwaited: whether a client still waits for it.
+    public init(isAwaited: @escaping @Sendable () -> Bool, _ deliver: @escaping @Sendable (Response) -> Void) {
+        awaited = isAwaited
         self.deliver = Mutex(deliver)
     }
+
+    /// Whether the client is still there; what it waited for need not be kept in mind otherwise.
+    public var isAwaited: Bool { awaited() }
 
     deinit { send(.internalError) }
 

@@ -10,8 +10,8 @@ final class Connection: Sendable {
         case head(until: ContinuousClock.Instant)
         /// Receives a body: what came in the window that began then.
         case body(since: ContinuousClock.Instant, bytes: Int)
-        /// The turn is ours, or the client reads; libmicrohttpd's idle timeout covers that.
-        case answering
+        /// The turn is ours, or the client reads; libmicrohttpd's idle timeout covers that, but not a suspended one.
+        case answering(Exchange?)
         /// The answer is out before the body was in; what still comes is thrown away until then.
         case draining(until: ContinuousClock.Instant)
         /// The descriptor may be another connection's by now.
@@ -37,16 +37,18 @@ final class Connection: Sendable {
         }
     }
 
-    func isAnswered() { phase.withLock { $0 = .answering } }
+    /// - Parameter exchange: the request that is suspended until there is an answer; nil once there is.
+    func isAnswered(_ exchange: Exchange? = nil) { phase.withLock { $0 = .answering(exchange) } }
 
     func drains(for duration: Duration) { phase.withLock { $0 = .draining(until: .now + duration) } }
 
     /// To be called before the socket is closed, so that ``check`` never shuts down another connection.
     func isClosing() { phase.withLock { $0 = .closed } }
 
-    /// Shuts the socket down if the client is too slow or has left; libmicrohttpd then ends the connection.
+    /// Shuts the socket down if the client is too slow or has left; libmicrohttpd then ends the connection. A request
+    /// that waits for its answer ends if its client has left.
     func check(now: ContinuousClock.Instant, uploadMinimum: Int?, uploadWindow: Duration) {
-        phase.withLock { phase in
+        let waiting: Exchange? = phase.withLock { phase in
             var mustEnd = false
             switch phase {
             case .head(let until), .draining(let until): mustEnd = now > until || hasLeft
@@ -56,19 +58,24 @@ final class Connection: Sendable {
                 let least = Double(uploadMinimum ?? 0) * (uploadWindow / .seconds(1))
                 mustEnd = mustEnd || Double(bytes) < least
                 phase = .body(since: now, bytes: 0)
-            case .answering, .closed: break
+            case .answering(let exchange): return exchange
+            case .closed: break
             }
             if mustEnd {
                 shutdown(socket, Int32(SHUT_RDWR))
-                phase = .answering
+                phase = .answering(nil)
             }
+            return nil
         }
+        // While it waits the connection is suspended and the socket open; if it does not, this does nothing.
+        if let waiting, hasLeft { waiting.clientLeft() }
     }
 
-    /// Whether the client has closed its side and every byte before that was read.
+    /// Whether the client has closed its side and every byte before that was read, or has reset the connection.
     private var hasLeft: Bool {
         var byte: UInt8 = 0
-        return recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) == 0
+        let count = recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+        return count == 0 || (count < 0 && errno == ECONNRESET)
     }
 }
 

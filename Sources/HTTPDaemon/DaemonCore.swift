@@ -75,8 +75,9 @@ final class DaemonCore: Sendable {
                 exchange.deliver(response)
             case .later(let begin):
                 for file in files { UploadFile.remove(file) }
+                exchange.isPromised()
                 begin(
-                    Reply { [logger] answer in
+                    Reply(isAwaited: { exchange.awaitsAnswer }) { [logger] answer in
                         exchange.deliver(PreparedResponse(answer, id: request.head.id, logger: logger))
                     })
             }

@@ -5,7 +5,8 @@ import Synchronization
 /// One request and its answer. Knows the rules of their life and nothing of libmicrohttpd, which is told by the
 /// returned ``Action`` what to do next.
 ///
-/// libmicrohttpd's thread calls all but ``deliver(_:)``, which a handler thread calls, and ``abandon(_:)``.
+/// libmicrohttpd's thread calls all but ``deliver(_:)`` and ``isPromised()``, which a handler thread calls,
+/// ``abandon(_:)`` and ``clientLeft()``.
 final class Exchange: Sendable {
     /// What the caller has to do.
     enum Action {
@@ -38,7 +39,9 @@ final class Exchange: Sendable {
     private enum Phase {
         case head
         case body
-        case answering(resume: @Sendable () -> Void)
+        case answering(resume: @Sendable () -> Void, isPromised: Bool)
+        /// The client went while its answer was waited for.
+        case left
         case answered(PreparedResponse)
         case sent
         case draining
@@ -117,14 +120,14 @@ final class Exchange: Sendable {
                     let body = try state.receiver?.finish() ?? .none
                     let files = state.receiver?.abandon() ?? []
                     suspend()
-                    state.phase = .answering(resume: resume)
+                    state.phase = .answering(resume: resume, isPromised: false)
                     core.answer(Request(head: head, body: body), files: files, of: self)
                     return .goOn
                 } catch {
                     return Self.send(core.prepare(error, id: head.id), &state)
                 }
             case .answered(let response): return Self.send(response, &state)
-            case .head, .answering, .sent, .draining: return .close
+            case .head, .answering, .left, .sent, .draining: return .close
             }
         }
     }
@@ -132,8 +135,26 @@ final class Exchange: Sendable {
     /// Gives the handler's answer.
     func deliver(_ response: PreparedResponse) {
         state.withLock { state in
-            guard case .answering(let resume) = state.phase else { return response.discard() }
+            guard case .answering(let resume, _) = state.phase else { return response.discard() }
             state.phase = .answered(response)
+            resume()
+        }
+    }
+
+    /// No thread works on the answer; it comes when something has happened.
+    func isPromised() {
+        state.withLock { state in
+            guard case .answering(let resume, _) = state.phase else { return }
+            state.phase = .answering(resume: resume, isPromised: true)
+        }
+    }
+
+    /// The client has closed its side. If its answer is only promised, the request ends; an answer that a thread works
+    /// on is finished, as what it does should have its end.
+    func clientLeft() {
+        state.withLock { state in
+            guard case .answering(let resume, isPromised: true) = state.phase else { return }
+            state.phase = .left
             resume()
         }
     }
@@ -154,6 +175,7 @@ final class Exchange: Sendable {
             if case .answered(let response) = state.phase { response.discard() }
             var ending = ending
             if case .draining = state.phase { ending = nil }
+            if case .left = state.phase { ending = "client gone" }
             let files = state.receiver?.abandon() ?? []
             let head = state.head
             let method = head.map { $0.isHead ? "HEAD" : $0.head.method } ?? "-"

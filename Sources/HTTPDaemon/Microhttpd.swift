@@ -101,7 +101,7 @@ private func requestProgressed(
         action = exchange.bodyArrived(UnsafeRawBufferPointer(start: upload, count: uploadSize.pointee), core: core)
         uploadSize.pointee = 0
     } else {
-        watched.isAnswered()
+        watched.isAnswered(exchange)
         let suspended = SuspendedConnection(pointer: connection)
         action = exchange.isComplete(
             core: core, suspend: { MHD_suspend_connection(connection) }, resume: { suspended.resume() })

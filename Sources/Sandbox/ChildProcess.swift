@@ -73,11 +73,13 @@ public struct ChildProcess: Sendable {
     }
 
     /// OpenBLAS starts no thread of its own: it would take address space, and be there before the child is confined.
+    /// Swift's runtime catches no fault: it would start another program on what a hostile file has left of the child,
+    /// and wait for it.
     private var environment: [String] {
         let inherited = ["LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"].compactMap { name in
             ProcessInfo.processInfo.environment[name].map { "\(name)=\($0)" }
         }
-        return ["PATH=/usr/bin:/bin", "LC_ALL=C", "OPENBLAS_NUM_THREADS=1"] + inherited
+        return ["PATH=/usr/bin:/bin", "LC_ALL=C", "OPENBLAS_NUM_THREADS=1", "SWIFT_BACKTRACE=enable=no"] + inherited
     }
 
     /// It has closed its output; it may still be busy with its end.

@@ -41,7 +41,7 @@ extension Routes {
                     reply.send(Self.response(to: error, call.logger))
                 }
             }
-            watch.wait(for: nil, timeout: .seconds(wait), answer: send)
+            watch.wait(for: nil, timeout: .seconds(wait), isAwaited: { reply.isAwaited }, answer: send)
             // What happened between the first look and the wait has told nobody.
             if (try? store.lastEvent()) ?? 0 > after { send() }
         }

@@ -38,7 +38,7 @@ extension Routes {
                     reply.send(Self.response(to: error, call.logger))
                 }
             }
-            watch.wait(for: job.id, timeout: .seconds(seconds), answer: send)
+            watch.wait(for: job.id, timeout: .seconds(seconds), isAwaited: { reply.isAwaited }, answer: send)
             // What changed between the first look and the wait has told nobody.
             if (try? store.job(job.id))?.state != job.state { send() }
         }

@@ -8,12 +8,15 @@ final class JobWatch: Sendable {
         /// Nil for any job.
         let job: JobID?
         let until: ContinuousClock.Instant
+        let isAwaited: @Sendable () -> Bool
         let answer: @Sendable () -> Void
     }
 
     private struct State {
         var waiters: [Waiter] = []
         var due: [Waiter] = []
+        /// So many waiters, and those whose clients have left are looked for.
+        var crowd = 1_024
         var isEnding = false
     }
 
@@ -29,11 +32,20 @@ final class JobWatch: Sendable {
     /// Calls `answer`, on the watch's thread, when the job has changed, or `timeout` is over, or the service stops; at
     /// once if it has stopped already.
     ///
-    /// - Parameter job: the job waited for; nil for any.
-    func wait(for job: JobID?, timeout: Duration, answer: @escaping @Sendable () -> Void) {
-        let waiter = Waiter(job: job, until: .now + timeout, answer: answer)
+    /// - Parameters:
+    ///   - job: the job waited for; nil for any.
+    ///   - isAwaited: whether the client is still there; if not, `answer` need not be called.
+    func wait(
+        for job: JobID?, timeout: Duration, isAwaited: @escaping @Sendable () -> Bool,
+        answer: @escaping @Sendable () -> Void
+    ) {
+        let waiter = Waiter(job: job, until: .now + timeout, isAwaited: isAwaited, answer: answer)
         let isKept = state.withLock { state in
             if !state.isEnding { state.waiters.append(waiter) }
+            if state.waiters.count > state.crowd {
+                state.waiters.removeAll { !$0.isAwaited() }
+                state.crowd = max(1_024, 2 * state.waiters.count)
+            }
             return !state.isEnding
         }
         if isKept { bell.signal() } else { answer() }
@@ -69,7 +81,7 @@ final class JobWatch: Sendable {
                 state.waiters.removeAll { $0.until <= now }
                 return (due, state.waiters.map(\.until).min(), state.isEnding)
             }
-            for waiter in due { waiter.answer() }
+            for waiter in due where waiter.isAwaited() { waiter.answer() }
             if hasEnded && due.isEmpty { return }
             guard let next else {
                 bell.wait()

@@ -209,7 +209,7 @@ struct Routes: Sendable {
                 }
                 return .now(counted(response))
             case .later(let begin):
-                return .later { reply in begin(Reply { reply.send(counted($0)) }) }
+                return .later { reply in begin(Reply(isAwaited: { reply.isAwaited }) { reply.send(counted($0)) }) }
             }
         } catch {
             let problem = problem(for: cause(of: error, call, route), logger)

@@ -259,6 +259,31 @@ import Testing
         #expect(clients.allSatisfy { $0.answer()?.text == "at last" })
     }
 
+    /// It holds no connection until its time is over; others that wait are not touched.
+    @Test(arguments: [true, false])
+    func whoLeavesWhileAnAnswerIsPromisedIsForgotten(resets: Bool) throws {
+        let (leaving, staying) = (server.client(), server.client())
+        for client in [leaving, staying] { client.send(lines: "GET /later HTTP/1.1\nHost: a\n\n") }
+        server.later.wait(for: 2)
+        let replies = server.later.take()
+        #expect(replies.allSatisfy { $0.isAwaited })
+        if resets { leaving.reset() } else { leaving.endSending() }
+        #expect(eventually { replies.filter { $0.isAwaited }.count == 1 })
+        if !resets { #expect(leaving.isClosed()) }
+        for reply in replies { reply.send(.data(200, Data("at last".utf8), type: "text/plain")) }
+        #expect(staying.answer()?.text == "at last")
+    }
+
+    /// What a handler works on has its end, and who only sends no more is told of it.
+    @Test func whoEndsSendingWhileAHandlerWorksIsAnswered() throws {
+        let client = server.client()
+        client.send(lines: "GET /wait HTTP/1.1\nHost: a\n\n")
+        client.endSending()
+        usleep(1_200_000)  // twice as long as the watch takes to look at every connection
+        server.gate.signal()
+        #expect(client.answer()?.text == "waited")
+    }
+
     @Test func forgottenPromiseIsTold() throws {
         let client = server.client()
         client.send(lines: "GET /later HTTP/1.1\nHost: a\n\n")
