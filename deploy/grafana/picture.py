@@ -125,7 +125,7 @@ def draw_stat(panel, x, y, w, h):
         color = [s["color"] for s in steps if s["value"] is None or value >= s["value"]][-1]
         room = (h - 34) / len(found)
         # The largest letters that fit, on as many lines as that takes.
-        for size in range(min(44, int(room * 0.6)), 9, -1):
+        for size in range(min(44 if len(text) < 12 else 26, int(room * 0.6)), 9, -1):
             wrapped = textwrap.fill(text, max(8, int(w / size / 0.58)))
             drawn = write(x + w / 2, y + 30 + room * (index + 0.5), wrapped, size, NAMED[color], ha="center",
                           va="center", linespacing=1.4)
@@ -179,7 +179,7 @@ def draw_lines(panel, x, y, w, h):
     ticks = axes.get_yticks()
     decimals = max(0, -math.floor(math.log10((ticks[1] - ticks[0]) * 1.0001)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.{decimals}f}{suffix}" if value else "0"))
-    locator = AutoDateLocator(minticks=4, maxticks=8)
+    locator = AutoDateLocator(minticks=3, maxticks=max(3, (right - left) // 55))
     locator.intervald[MINUTELY] = [1, 2, 3, 5, 10, 15, 30]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
