@@ -2,7 +2,7 @@
 # The container image, built by buildah without an engine or a registry, on the base images of bases.sh. Every instruction of
 # the Dockerfile is carried out; the compiler's work alone is not repeated.
 
-# shellcheck source=bases.sh
+# shellcheck source=deploy/test/bases.sh
 source deploy/test/bases.sh
 
 image_lint() { "$venv/bin/hadolint" Dockerfile; }
