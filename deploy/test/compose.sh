@@ -109,7 +109,8 @@ compose_image() {
     local sum
     cat >"$2/Dockerfile"
     sum=$(cat "$2"/* | sha256sum | cut -c1-64)
-    if ! image_tool inspect --type image "$1" 2>&1 | grep -q "$sum"; then
+    image_tool inspect --type image "$1" >"$work/made" 2>&1 || echo "none yet" >"$work/made"
+    if ! grep -q "$sum" "$work/made"; then
         image_tool bud --isolation chroot --network host --pull-never --format docker --label "made-of=$sum" --tag "$1" "$2"
     fi
 }
