@@ -225,8 +225,9 @@ compose_journey() {
         --resolve hepar.example:443:127.0.0.1 https://hepar.example/v1/jobs)" = 401 ]
     [ "$(compose_curl -o "$work/out" -w '%{http_code}' http://hepar.example/readyz)" = 403 ]
     # nginx's word about the client's address is taken: it is not nginx's own.
-    compose_podman logs hepar_hepar_1 2>&1 | grep "$job" | jq -e 'select(.message == "job queued") | .client' >"$work/client"
-    not grep 172.30.71.2 "$work/client"
+    compose_podman logs hepar_hepar_1 2>&1 | grep "$job" | jq -r 'select(.message == "job queued") | .client' >"$work/client"
+    grep -E '^[0-9a-f.:]+$' "$work/client"
+    not grep -x 172.30.71.2 "$work/client"
     # Hepar runs: a token more, as the head says.
     compose exec -T hepar hepar token add --file /var/lib/hepar/tokens.yaml reader --role read_all | grep '^hpr_'
 }
