@@ -31,7 +31,7 @@ help:
 	@echo "make bench-peers [PEERS='--only network --rounds 3']   Hepar against PyTorch, ONNX Runtime, OpenVINO, MedPy"
 	@echo "make bench-training [TRAINING='--cases 16x224x8 --rounds 3']   a training step against PyTorch's"
 	@echo "make install [DESTDIR=] [PREFIX=/usr]   program, model, configuration and systemd unit into their places"
-	@echo "make deploy-test [PARTS='nginx systemd monitoring image manifests docs orthanc']   what deploy/ holds, run for real"
+	@echo "make deploy-test [PARTS='nginx systemd monitoring image compose manifests docs orthanc']   what deploy/ holds, run for real"
 	@echo "make lint     check the format; make format mends it"
 	@echo "make crash [N=500] | crash-short | powerloss [N=200] | orphan [N=20] | disk | load | soak [MINUTES=60]   what it withstands"
 	@echo "make numbers  the same mask with other threads and vector instructions?"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs what this folder holds: each part in its order, each check a line, the sum at the end.
-# Usage: test.sh [PART...], with HEPAR naming the executable. Parts: nginx systemd monitoring image manifests docs orthanc.
+# Usage: test.sh [PART...], with HEPAR naming the executable. Parts: nginx systemd monitoring image compose manifests docs orthanc.
 # Installs what is missing (Debian packages, and Python tools into .build_test-deploy), so it wants root.
 set -uo pipefail
 
@@ -118,7 +118,7 @@ stop_child() {
 }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(nginx systemd monitoring image manifests docs orthanc)
+[ $# -gt 0 ] || parts=(nginx systemd monitoring image compose manifests docs orthanc)
 [ -x "$hepar" ] || { echo "failed program: $hepar is no program. Run make build first."; exit 1; }
 packages curl jq python3 openssl || exit 1
 "$hepar" phantom --seed 3 --shape 128,128,40 --spacing 2.8,2.8,6 --output "$work/ct.nii.gz" \

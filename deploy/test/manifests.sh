@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # compose.yaml and deploy/kubernetes: against their schemas, one another, and what the program takes.
-# No engine and no cluster runs here: that these start is not tested.
+# No cluster runs here: that its pods start is not tested. The part compose starts compose.yaml.
 
 manifests_kubernetes() {
     local file version

@@ -90,6 +90,24 @@ monitoring_queries() {
     [ "$with_data" -ge $((all - 4)) ]
 }
 
+# docs/dashboard.png is made so: every panel that is not a row, from this Prometheus.
+monitoring_picture() {
+    local panels picture=$work/dashboard.png
+    panels=$(jq '[.panels[] | select(.type != "row")] | length' deploy/grafana/hepar.json)
+    "$venv/bin/python" deploy/grafana/picture.py deploy/grafana/hepar.json "http://127.0.0.1:$prometheus_port" "$picture" \
+        --minutes 1 >"$work/drawn"
+    cat "$work/drawn"
+    grep -q "^measured: $panels panels, [1-9]" "$work/drawn"
+    # Its width and height, from the header.
+    python3 - "$picture" <<'SIZE'
+import struct, sys
+head = open(sys.argv[1], "rb").read(24)
+width, height = struct.unpack(">II", head[16:])
+assert head[:8] == b"\x89PNG\r\n\x1a\n" and width > 1200 and height > 1200, (head, width, height)
+SIZE
+    [ "$(stat -c %s "$picture")" -gt 40000 ]
+}
+
 monitoring_traffic_again() {
     local job
     job=$(curl -sf -H "Authorization: Bearer $admin" -H 'Cache-Control: no-cache' -F "image=@$work/ct.nii.gz" \
@@ -109,7 +127,7 @@ monitoring_is_pending() {
 }
 
 if ! packages prometheus || ! python_tools; then
-    skip monitoring "Prometheus or PyYAML cannot be installed"
+    skip monitoring "Prometheus or the Python tools cannot be installed"
 elif ! start_hepar "$work/watched"; then
     check monitoring.hepar-starts false
 else
@@ -120,6 +138,7 @@ else
     check monitoring.names-exist monitoring_names
     if monitoring_start; then
         check monitoring.dashboard-queries monitoring_queries
+        check monitoring.dashboard-picture monitoring_picture
         check monitoring.alert-of-a-dead-server monitoring_alert
         # The shell need not tell that it was killed.
         { wait "$hepar_pid"; } 2>"$work/out"
