@@ -9,7 +9,7 @@ extension ServiceMetrics {
     func beginAtZero() {
         for state in JobState.allCases where state.isFinal { jobsFinished.add(0, state.rawValue) }
         for stage in ["liver", "lesions"] { slices.add(0, stage) }
-        for code in ["attempts_exhausted", "internal_error", "upload_lost"] { jobFailures.add(0, code) }
+        for code in ["attempts_exhausted", "internal_error", "poison", "upload_lost"] { jobFailures.add(0, code) }
         for outcome in ["accepted", "internal", "queue_full", "quota_used", "storage_failed", "storage_full"] {
             uploads.add(0, outcome)
         }
