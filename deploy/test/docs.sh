@@ -36,7 +36,7 @@ docs_backup() {
     later=$(curl -sf -H "$auth" -H 'Cache-Control: no-cache' -F "image=@$work/ct.nii.gz" "$url/v1/jobs" | jq -er .id)
     curl -sf -H "$auth" "$url/v1/signing-key" >"$work/key.before"
     kill "$hepar_pid"
-    until_true 10 not kill -0 "$hepar_pid" 2>"$work/out"
+    until_true 30 not kill -0 "$hepar_pid" # a running job has 10 s 2>"$work/out"
     rm -rf "$data"
     cp -a "$backup" "$data"
     start_hepar "$work/kept"
