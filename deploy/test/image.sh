@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # The container image, built by buildah without an engine or a registry. Both base images are made here: Debian's by
-# debootstrap, slimmed as the official one is; Swift's is that Debian with a `swift` that hands over the program that is
-# already built. Every instruction of the Dockerfile is carried out; the compiler's work alone is not repeated.
-
+# debootstrap, slimmed as the official one is; Swift's is that Debian with what the official one has, and this machine's
+# toolchain. Where there is none, or IMAGE_STUB is set, its `swift` hands over the program that is already built: then
+# every instruction of the Dockerfile is carried out, but for the compiler's work.
 image_tool() { nice -n 10 buildah --storage-driver vfs --root "$cache/storage" --runroot "$work/containers" "$@"; }
 
 image_lint() { "$venv/bin/hadolint" Dockerfile; }
@@ -21,6 +21,42 @@ image_bases() {
         image_tool rm "$container"
         rm -rf "$work/slim"
     fi
+    container=$(image_tool from --pull-never debian:bookworm-slim)
+    mkdir -p "$work/swift"
+    if [ -n "$toolchain" ]; then image_swift "$container"; else image_stub; fi
+    image_tool add --quiet "$container" "$work/swift" /
+    image_tool commit --quiet "$container" swift:6.3-bookworm
+    image_tool rm "$container"
+    rm -rf "$work/swift"
+}
+
+# The packages of Swift's own image, and what this machine fetches Swift packages with. The toolchain itself is mounted
+# while the image is built, at /media, where both stages have an empty folder.
+image_swift() {
+    local variable file
+    image_tool run --isolation chroot --network host "$1" -- sh -c 'apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends binutils ca-certificates git \
+            gnupg2 libc6-dev libcurl4-openssl-dev libedit2 libgcc-12-dev libncurses-dev libpython3.11 libsqlite3-0 \
+            libstdc++-12-dev libxml2-dev libz3-dev pkg-config tzdata unzip zlib1g-dev && apt-get clean'
+    image_tool config --env "PATH=/media/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "$1"
+    # Git's settings, the folders that they name in a server's place, certificates, SwiftPM's settings and its cache.
+    git config --list --includes | sed -n 's|^url\.\(file://\)\?\(/.*\)\.insteadof=.*|\2|p' >"$work/swift-files"
+    printf '%s\n' /etc/gitconfig ~/.gitconfig ~/.config/git ~/.swiftpm/configuration \
+        ~/.cache/org.swift.swiftpm/repositories >>"$work/swift-files"
+    for variable in GIT_SSL_CAINFO SSL_CERT_FILE; do
+        [ -n "${!variable:-}" ] || continue
+        image_tool config --env "$variable=${!variable}" "$1"
+        echo "${!variable}" >>"$work/swift-files"
+    done
+    sort -u "$work/swift-files" | while read -r file; do
+        [ ! -e "$file" ] || (cd / && cp -rL --parents "${file#/}" "$work/swift")
+    done
+    # The cache of the user who runs this is root's in the image.
+    [ "$HOME" = /root ] || [ ! -e "$work/swift$HOME" ] || { mkdir -p "$work/swift/root" &&
+        cp -r "$work/swift$HOME/." "$work/swift/root" && rm -rf "${work:?}/swift$HOME"; }
+}
+
+image_stub() {
     mkdir -p "$work/swift/usr/bin" "$work/swift/prebuilt"
     cp "$hepar" "$work/swift/prebuilt/hepar"
     ldd "$hepar" | awk '$3 ~ /\/swift\/linux\// { print $3 }' | while read -r library; do
@@ -32,25 +68,32 @@ image_bases() {
 mkdir -p .build/release && cp /prebuilt/hepar .build/release/hepar
 STUB
     chmod 755 "$work/swift/usr/bin/swift"
-    container=$(image_tool from --pull-never debian:bookworm-slim)
-    image_tool add --quiet "$container" "$work/swift" /
-    image_tool commit --quiet "$container" swift:6.3-bookworm
-    image_tool rm "$container"
 }
 
 image_build() {
-    image_tool bud --isolation chroot --network host --pull-never --format docker --tag hepar --file Dockerfile . \
-        >"$work/build.log" 2>&1 || { tail -n 25 "$work/build.log"; return 1; }
+    local begin=$SECONDS volume=()
+    [ -z "$toolchain" ] || volume=(--volume "$toolchain:/media:ro")
+    image_tool bud "${volume[@]}" --isolation chroot --network host --pull-never --format docker --tag hepar \
+        --file Dockerfile . >"$work/build.log" 2>&1 || { tail -n 25 "$work/build.log"; return 1; }
+    echo "measured: $((SECONDS - begin)) s in all"
+    sed -n 's/^Build of product .* complete! (\(.*\)s)$/measured: \1 s in swift build/p' "$work/build.log"
     local container
     container=$(image_tool from --pull-never hepar)
     image_tool mount "$container" >"$work/mount"
-    # As a registry keeps it and a pull brings it, and on the disk.
+}
+
+# As a registry keeps it and a pull brings it; as an engine counts it, the sum of all files in all layers; on the disk.
+image_size() {
+    local packed unpacked
     image_tool push --quiet hepar "oci:$work/oci"
-    local packed
-    packed=$(du -sm "$work/oci" | cut -f1)
-    echo "measured: $packed MiB packed, $(du -sxm "$(cat "$work/mount")" | cut -f1) MiB unpacked"
+    packed=$(du -sb "$work/oci/blobs" | cut -f1)
+    unpacked=$(jq -r '.manifests[0].digest' "$work/oci/index.json" | sed "s|:|/|; s|^|$work/oci/blobs/|" | xargs cat |
+        jq -r '.layers[].digest' | sed "s|:|/|; s|^|$work/oci/blobs/|" | xargs -n 1 tar -tvzf |
+        awk '{ sum += $3 } END { printf "%d", sum }')
     rm -rf "$work/oci"
-    [ "$packed" -lt 250 ]
+    echo "measured: $((packed / 1000000)) MB packed, $((unpacked / 1000000)) MB unpacked," \
+        "$(du -sxm "$(cat "$work/mount")" | cut -f1) MiB on the disk"
+    [ "$unpacked" -lt 250000000 ]
 }
 
 image_settings() {
@@ -70,8 +113,14 @@ image_contents() {
     # What is needed is there, nothing of the build.
     chroot "$system" ldd /usr/bin/hepar >"$work/ldd"
     not grep 'not found' "$work/ldd"
+    grep -q 'libicudata.* => /usr/lib/hepar/' "$work/ldd"
+    # What scanners read: all packages are there as dpkg knows them.
+    chroot "$system" dpkg-query -W $(runtime_packages) >"$work/packages"
+    not grep . <(chroot "$system" dpkg --audit)
     local path
-    for path in source prebuilt usr/bin/swift usr/bin/gcc; do [ ! -e "$system/$path" ] || { echo "$path"; return 1; }; done
+    for path in source prebuilt usr/bin/swift usr/bin/gcc media/usr root/.gitconfig root/.cache etc/gitconfig; do
+        [ ! -e "$system/$path" ] || { echo "$path"; return 1; }
+    done
     # A file that anyone may write, or that runs as another user, has no place there.
     not grep . <(find "$system" -xdev -type f -perm /002 -print)
     for stage in liver lesion; do
@@ -175,9 +224,16 @@ if ! packages buildah debootstrap iproute2 util-linux || ! base_system; then
     skip image "buildah or a Debian cannot be had here"
 else
     if python_tools; then check image.lint image_lint; else skip image.lint "hadolint cannot be had here"; fi
+    toolchain=$(readlink -f "$(command -v swift)")
+    toolchain=${toolchain%/usr/bin/*}
+    if [ -n "${IMAGE_STUB:-}" ] || [ ! -x "$toolchain/usr/bin/swift" ]; then
+        toolchain=
+        skip image.build "IMAGE_STUB is set, or there is no Swift: the compiler is not run"
+    fi
     check image.bases image_bases
-    check image.build image_build
+    check "image.build$([ -n "$toolchain" ] || echo -with-a-finished-program)" image_build
     if [ -s "$work/mount" ]; then
+        check image.size image_size
         check image.settings image_settings
         check image.contents image_contents
         check image.first-start-and-token image_tokens
@@ -190,4 +246,6 @@ else
         fi
     fi
     image_tool rm --all >"$work/out" 2>&1
+    # It holds settings of this machine, and is made anew each time.
+    image_tool rmi swift:6.3-bookworm hepar >"$work/out" 2>&1
 fi
