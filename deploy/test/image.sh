@@ -3,11 +3,13 @@
 # debootstrap, slimmed as the official one is; Swift's is that Debian with what the official one has, and this machine's
 # toolchain. Where there is none, or IMAGE_STUB is set, its `swift` hands over the program that is already built: then
 # every instruction of the Dockerfile is carried out, but for the compiler's work.
+image_series=${HEPAR_SHARED:-$root/../shared}/data/dicom/ts_jpeg2000.zip
+
 image_tool() { nice -n 10 buildah --storage-driver vfs --root "$cache/storage" --runroot "$work/containers" "$@"; }
 
 image_lint() { "$venv/bin/hadolint" Dockerfile; }
 
-# Like debian:bookworm-slim: no manuals, no translations, and dpkg brings none.
+# Like debian:bookworm-slim: no manuals, no translations, and dpkg brings none and does not wait for the disk.
 image_bases() {
     local container
     if ! image_tool inspect --type image debian:bookworm-slim >"$work/out" 2>&1; then
@@ -15,29 +17,45 @@ image_bases() {
         rm -rf "$work/slim/complete" "$work/slim"/var/cache/apt/archives/*.deb "$work/slim"/var/lib/apt/lists/* \
             "$work/slim"/usr/share/{doc,man,info,locale}/* "$work/slim"/var/log/*.log
         printf 'path-exclude /usr/share/%s/*\n' doc man info locale >"$work/slim/etc/dpkg/dpkg.cfg.d/docker"
+        echo force-unsafe-io >"$work/slim/etc/dpkg/dpkg.cfg.d/docker-apt-speedup"
         container=$(image_tool from scratch)
         image_tool add --quiet "$container" "$work/slim" /
         image_tool commit --quiet "$container" debian:bookworm-slim
         image_tool rm "$container"
         rm -rf "$work/slim"
     fi
-    container=$(image_tool from --pull-never debian:bookworm-slim)
     mkdir -p "$work/swift"
-    if [ -n "$toolchain" ]; then image_swift "$container"; else image_stub; fi
+    if [ -n "$toolchain" ]; then
+        image_swift_packages
+        container=$(image_tool from --pull-never debian:bookworm-swift)
+        image_swift "$container"
+    else
+        container=$(image_tool from --pull-never debian:bookworm-slim)
+        image_stub
+    fi
     image_tool add --quiet "$container" "$work/swift" /
     image_tool commit --quiet "$container" swift:6.3-bookworm
     image_tool rm "$container"
     rm -rf "$work/swift"
 }
 
-# The packages of Swift's own image, and what this machine fetches Swift packages with. The toolchain itself is mounted
-# while the image is built, at /media, where both stages have an empty folder.
-image_swift() {
-    local variable file
-    image_tool run --isolation chroot --network host "$1" -- sh -c 'apt-get update -qq &&
+# That Debian with the packages of Swift's own image.
+image_swift_packages() {
+    local container
+    image_tool inspect --type image debian:bookworm-swift >"$work/out" 2>&1 && return
+    container=$(image_tool from --pull-never debian:bookworm-slim)
+    image_tool run --isolation chroot --network host "$container" -- sh -c 'apt-get update -qq &&
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends binutils ca-certificates git \
             gnupg2 libc6-dev libcurl4-openssl-dev libedit2 libgcc-12-dev libncurses-dev libpython3.11 libsqlite3-0 \
             libstdc++-12-dev libxml2-dev libz3-dev pkg-config tzdata unzip zlib1g-dev && apt-get clean'
+    image_tool commit --quiet "$container" debian:bookworm-swift
+    image_tool rm "$container"
+}
+
+# What this machine fetches Swift packages with. The toolchain itself is mounted while the image is built: at /media, as
+# both stages have an empty folder there.
+image_swift() {
+    local variable file
     image_tool config --env "PATH=/media/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "$1"
     # Git's settings, the folders that they name in a server's place, certificates, SwiftPM's settings and its cache.
     git config --list --includes | sed -n 's|^url\.\(file://\)\?\(/.*\)\.insteadof=.*|\2|p' >"$work/swift-files"
@@ -208,6 +226,17 @@ image_journey() {
         jq -r '"measured: liver Dice \(.scores.liver.dice * 1000 | round / 1000) in \(.timings_ms.total | round) ms"'
 }
 
+# DCMTK's libraries at work, with what was taken out of the image: from compressed slices to a segmentation object.
+image_dicom() {
+    local job
+    [ -e "$image_series" ] || { echo "there is no series of DICOM files: HEPAR_SHARED names where"; return 77; }
+    job=$(image_curl -f -F "image=@$image_series" 'http://127.0.0.1:8080/v1/jobs?uids=true' | jq -er .id)
+    until_true 180 image_ended "$job"
+    image_curl -f "http://127.0.0.1:8080/v1/jobs/$job" | jq -e '.state == "succeeded"'
+    image_curl -f -H 'Accept: application/dicom' -o "$work/seg" "http://127.0.0.1:8080/v1/jobs/$job/mask"
+    [ "$(head -c 132 "$work/seg" | tail -c 4)" = DICM ]
+}
+
 image_ended() { image_curl "http://127.0.0.1:8080/v1/jobs/$1?wait=20" | jq -e '.state | IN("succeeded", "failed")'; }
 
 # As process 1, which only gets the signals that it asked for.
@@ -240,6 +269,7 @@ else
         if image_start 2>"$work/image.start"; then
             check image.health-check-and-user image_health
             check image.journey image_journey
+            check image.dicom image_dicom
             check image.stops-as-process-1 image_stop
         else
             check image.starts not cat "$work/image.log"
