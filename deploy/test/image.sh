@@ -3,7 +3,7 @@
 # debootstrap, slimmed as the official one is; Swift's is that Debian with what the official one has, and this machine's
 # toolchain. Where there is none, or IMAGE_STUB is set, its `swift` hands over the program that is already built: then
 # every instruction of the Dockerfile is carried out, but for the compiler's work.
-image_series=${HEPAR_SHARED:-$root/../shared}/data/dicom/ts_jpeg2000.zip
+image_dicoms=${HEPAR_SHARED:-$root/../shared}/data/dicom
 
 image_tool() { nice -n 10 buildah --storage-driver vfs --root "$cache/storage" --runroot "$work/containers" "$@"; }
 
@@ -226,11 +226,12 @@ image_journey() {
         jq -r '"measured: liver Dice \(.scores.liver.dice * 1000 | round / 1000) in \(.timings_ms.total | round) ms"'
 }
 
-# DCMTK's libraries at work, with what was taken out of the image: from compressed slices to a segmentation object.
+# DCMTK at work without what was taken out of the image: compressed slices, and a segmentation object.
 image_dicom() {
     local job
-    [ -e "$image_series" ] || { echo "there is no series of DICOM files: HEPAR_SHARED names where"; return 77; }
-    job=$(image_curl -f -F "image=@$image_series" 'http://127.0.0.1:8080/v1/jobs?uids=true' | jq -er .id)
+    [ -d "$image_dicoms" ] || { echo "there are no DICOM series: HEPAR_SHARED names their folder"; return 77; }
+    image_curl -f -F "image=@$image_dicoms/ts_jpeg2000.zip" http://127.0.0.1:8080/v1/scans
+    job=$(image_curl -f -F "image=@$image_dicoms/hcc015_portal.zip" 'http://127.0.0.1:8080/v1/jobs?uids=true' | jq -er .id)
     until_true 180 image_ended "$job"
     image_curl -f "http://127.0.0.1:8080/v1/jobs/$job" | jq -e '.state == "succeeded"'
     image_curl -f -H 'Accept: application/dicom' -o "$work/seg" "http://127.0.0.1:8080/v1/jobs/$job/mask"
