@@ -14,16 +14,23 @@ COPY . .
 # Installs nothing whose SHA-256 is not that of the model's card.
 RUN swift build -c release --product hepar \
     && make install DESTDIR=/installed PREFIX=/usr HEPAR=.build/release/hepar \
-    && rm -rf /installed/usr/lib/systemd /installed/usr/lib/sysusers.d /installed/usr/share/doc/hepar/examples
+    && rm -rf /installed/usr/lib/systemd /installed/usr/lib/sysusers.d /installed/usr/share/doc/hepar/examples \
+    && as -o icudata.o deploy/image/icudata.s \
+    && ld -shared -soname libicudata.so.72 -o /installed/usr/lib/hepar/libicudata.so.72 icudata.o
 
 FROM debian:bookworm-slim
 
-# Libraries: those that the program is linked with, as ldd tells; certificates for webhooks.
+# Libraries: those that the program is linked with, as ldd tells; certificates for webhooks. What these packages have
+# beyond that goes again: DCMTK's network, OpenBLAS's second LAPACK, and ICU's data, for which deploy/image/icudata.s
+# stands in. dpkg still knows the packages; `apt-get install --reinstall` brings their files back.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         libcurl4 libdcmtk17 libmicrohttpd12 libnifti2-2 libopenblas0-pthread libopenjp2-7 \
         libpng16-16 libseccomp2 libsqlite3-0 libstdc++6 libzip4 zlib1g ca-certificates \
+    && rm /usr/lib/*-linux-gnu/libdcm[nq]* /usr/lib/*-linux-gnu/libdcmrt* /usr/lib/*-linux-gnu/libdcmpstat* \
+        /usr/lib/*-linux-gnu/libdcmsr* /usr/lib/*-linux-gnu/libcmr* /usr/lib/*-linux-gnu/libicu[dit]* \
+        /usr/lib/*-linux-gnu/openblas-pthread/libblas* /usr/lib/*-linux-gnu/openblas-pthread/liblapack* \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/* /var/log/*.log /var/log/apt \
     && useradd --system --uid 10001 --user-group --no-log-init --home-dir /var/lib/hepar --shell /usr/sbin/nologin hepar \

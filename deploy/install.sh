@@ -21,8 +21,8 @@ mapfile -t libraries < <(ldd "$hepar" | awk '$3 ~ /\/swift\/linux\// { print $3 
 if [ ${#libraries[@]} -gt 0 ]; then
     command -v patchelf >/dev/null || { echo "patchelf is needed: apt-get install patchelf" >&2; exit 1; }
     install -D -m 644 -s -t "$destination$prefix/lib/hepar" "${libraries[@]}"
-    # Its own search path is that of the machine it was built on.
-    patchelf --set-rpath "$prefix/lib/hepar" "$destination$prefix/bin/hepar"
+    # Its own search path is that of the machine it was built on. Forced, the new one serves libraries' libraries too.
+    patchelf --force-rpath --set-rpath "$prefix/lib/hepar" "$destination$prefix/bin/hepar"
 fi
 
 install -D -m 644 -t "$destination$model" Models/default/{liver,lesion}.safetensors Models/default/card.md

@@ -124,6 +124,7 @@ compose_bring() {
 }
 
 compose_images() {
+    toolchain= # the image is built by the part image
     image_bases
     compose_nginx_image
     compose_prometheus_image

@@ -1,25 +1,38 @@
 # shellcheck shell=bash
-# The container image, built by buildah without an engine or a registry, on the base images of bases.sh. Every instruction of
-# the Dockerfile is carried out; the compiler's work alone is not repeated.
+# The container image, built by buildah without an engine or a registry, on the base images of bases.sh and with this machine's
+# toolchain. Where there is none, or IMAGE_STUB is set, every instruction of the Dockerfile is carried out but for the
+# compiler's work.
 
 # shellcheck source=deploy/test/bases.sh
 source deploy/test/bases.sh
+image_dicoms=${HEPAR_SHARED:-$root/../shared}/data/dicom
 
 image_lint() { "$venv/bin/hadolint" Dockerfile; }
 
 image_build() {
-    image_tool bud --isolation chroot --network host --pull-never --format docker --tag hepar --file Dockerfile . \
-        >"$work/build.log" 2>&1 || { tail -n 25 "$work/build.log"; return 1; }
+    local begin=$SECONDS volume=()
+    [ -z "$toolchain" ] || volume=(--volume "$toolchain:/media:ro")
+    image_tool bud "${volume[@]}" --isolation chroot --network host --pull-never --format docker --tag hepar \
+        --file Dockerfile . >"$work/build.log" 2>&1 || { tail -n 25 "$work/build.log"; return 1; }
+    echo "measured: $((SECONDS - begin)) s in all"
+    sed -n 's/^Build of product .* complete! (\(.*\)s)$/measured: \1 s in swift build/p' "$work/build.log"
     local container
     container=$(image_tool from --pull-never hepar)
     image_tool mount "$container" >"$work/mount"
-    # As a registry keeps it and a pull brings it, and on the disk.
+}
+
+# As a registry keeps it and a pull brings it; as an engine counts it, the sum of all files in all layers; on the disk.
+image_size() {
+    local packed unpacked
     image_tool push --quiet hepar "oci:$work/oci"
-    local packed
-    packed=$(du -sm "$work/oci" | cut -f1)
-    echo "measured: $packed MiB packed, $(du -sxm "$(cat "$work/mount")" | cut -f1) MiB unpacked"
+    packed=$(du -sb "$work/oci/blobs" | cut -f1)
+    unpacked=$(jq -r '.manifests[0].digest' "$work/oci/index.json" | sed "s|:|/|; s|^|$work/oci/blobs/|" | xargs cat |
+        jq -r '.layers[].digest' | sed "s|:|/|; s|^|$work/oci/blobs/|" | xargs -n 1 tar -tvzf |
+        awk '{ sum += $3 } END { printf "%d", sum }')
     rm -rf "$work/oci"
-    [ "$packed" -lt 250 ]
+    echo "measured: $((packed / 1000000)) MB packed, $((unpacked / 1000000)) MB unpacked," \
+        "$(du -sxm "$(cat "$work/mount")" | cut -f1) MiB on the disk"
+    [ "$unpacked" -lt 250000000 ]
 }
 
 image_settings() {
@@ -39,8 +52,14 @@ image_contents() {
     # What is needed is there, nothing of the build.
     chroot "$system" ldd /usr/bin/hepar >"$work/ldd"
     not grep 'not found' "$work/ldd"
+    grep -q 'libicudata.* => /usr/lib/hepar/' "$work/ldd"
+    # What scanners read: all packages are there as dpkg knows them.
+    chroot "$system" dpkg-query -W $(runtime_packages) >"$work/packages"
+    not grep . <(chroot "$system" dpkg --audit)
     local path
-    for path in source prebuilt usr/bin/swift usr/bin/gcc; do [ ! -e "$system/$path" ] || { echo "$path"; return 1; }; done
+    for path in source prebuilt usr/bin/swift usr/bin/gcc media/usr root/.gitconfig root/.cache etc/gitconfig; do
+        [ ! -e "$system/$path" ] || { echo "$path"; return 1; }
+    done
     # A file that anyone may write, or that runs as another user, has no place there.
     not grep . <(find "$system" -xdev -type f -perm /002 -print)
     for stage in liver lesion; do
@@ -128,6 +147,18 @@ image_journey() {
         jq -r '"measured: liver Dice \(.scores.liver.dice * 1000 | round / 1000) in \(.timings_ms.total | round) ms"'
 }
 
+# DCMTK at work without what was taken out of the image: compressed slices, and a segmentation object.
+image_dicom() {
+    local job
+    [ -d "$image_dicoms" ] || { echo "there are no DICOM series: HEPAR_SHARED names their folder"; return 77; }
+    image_curl -f -F "image=@$image_dicoms/ts_jpeg2000.zip" http://127.0.0.1:8080/v1/scans
+    job=$(image_curl -f -F "image=@$image_dicoms/hcc015_portal.zip" 'http://127.0.0.1:8080/v1/jobs?uids=true' | jq -er .id)
+    until_true 180 image_ended "$job"
+    image_curl -f "http://127.0.0.1:8080/v1/jobs/$job" | jq -e '.state == "succeeded"'
+    image_curl -f -H 'Accept: application/dicom' -o "$work/seg" "http://127.0.0.1:8080/v1/jobs/$job/mask"
+    [ "$(head -c 132 "$work/seg" | tail -c 4)" = DICM ]
+}
+
 image_ended() { image_curl "http://127.0.0.1:8080/v1/jobs/$1?wait=20" | jq -e '.state | IN("succeeded", "failed")'; }
 
 # As process 1, which only gets the signals that it asked for.
@@ -144,19 +175,29 @@ if ! packages buildah debootstrap iproute2 util-linux || ! base_system; then
     skip image "buildah or a Debian cannot be had here"
 else
     if python_tools; then check image.lint image_lint; else skip image.lint "hadolint cannot be had here"; fi
+    toolchain=$(readlink -f "$(command -v swift)")
+    toolchain=${toolchain%/usr/bin/*}
+    if [ -n "${IMAGE_STUB:-}" ] || [ ! -x "$toolchain/usr/bin/swift" ]; then
+        toolchain=
+        skip image.build "IMAGE_STUB is set, or there is no Swift: the compiler is not run"
+    fi
     check image.bases image_bases
-    check image.build image_build
+    check "image.build$([ -n "$toolchain" ] || echo -with-a-finished-program)" image_build
     if [ -s "$work/mount" ]; then
+        check image.size image_size
         check image.settings image_settings
         check image.contents image_contents
         check image.first-start-and-token image_tokens
         if image_start 2>"$work/image.start"; then
             check image.health-check-and-user image_health
             check image.journey image_journey
+            check image.dicom image_dicom
             check image.stops-as-process-1 image_stop
         else
             check image.starts not cat "$work/image.log"
         fi
     fi
     image_tool rm --all >"$work/out" 2>&1
+    # It holds settings of this machine, and is made anew each time.
+    image_tool rmi swift:6.3-bookworm hepar >"$work/out" 2>&1
 fi
