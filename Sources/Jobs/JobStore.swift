@@ -26,6 +26,9 @@ public protocol JobStore: Sendable {
     /// The job of this name, or nil if there never was one.
     func job(_ id: JobID) throws(JobStoreError) -> Job?
 
+    /// The names of all jobs, those that were removed left out. 100,000 are some megabytes.
+    func names() throws(JobStoreError) -> Set<JobID>
+
     /// A page of jobs, newest first.
     func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job]
 
@@ -123,15 +126,6 @@ extension JobStore {
 
     /// Whether no job is started at present; see ``setPaused(_:)``.
     public func isPaused() throws(JobStoreError) -> Bool { try report().isPaused }
-
-    /// Whether the store has a row for this name: false if there never was one and if it was removed.
-    public func contains(_ id: JobID) throws(JobStoreError) -> Bool {
-        do {
-            return try job(id) != nil
-        } catch .removed {
-            return false
-        }
-    }
 }
 
 /// A job together with the right to work on it.

@@ -86,12 +86,12 @@ public struct Spool: Sendable {
     /// Removes what a crash left behind: every upload in flight, the folders of jobs that are not to be kept, and
     /// hidden files in those of others.
     ///
-    /// To be called at start-up, before uploads are accepted. Where `isKept` throws, nothing more is removed.
+    /// To be called at start-up, before uploads are accepted.
     ///
-    /// - Parameter isKept: whether the store has a row of this name: ``JobStore/contains(_:)``.
+    /// - Parameter kept: the jobs that the store has a row of: ``JobStore/names()``.
     /// - Returns: how many uploads, folders and hidden files were removed.
     @discardableResult
-    public func sweep(keeping isKept: (JobID) throws -> Bool) throws -> Int {
+    public func sweep(keeping kept: Set<JobID>) throws(SpoolError) -> Int {
         var removed = 0
         for name in try names(in: incoming) {
             try removeTree(incoming.appending(path: name))
@@ -99,7 +99,7 @@ public struct Spool: Sendable {
         }
         for name in try names(in: jobs) {
             guard let id = JobID(name) else { continue }
-            if try isKept(id) {
+            if kept.contains(id) {
                 // What a killed run had begun to write is hidden until it is renamed; no finished file is.
                 for name in try names(in: folder(of: id)) where name.hasPrefix(".") {
                     try removeTree(folder(of: id).appending(path: name))

@@ -91,6 +91,9 @@ public struct WatchedJobStore: JobStore {
     /// The job of this name.
     public func job(_ id: JobID) throws(JobStoreError) -> Job? { try base.job(id) }
 
+    /// The names of all jobs.
+    public func names() throws(JobStoreError) -> Set<JobID> { try base.names() }
+
     /// A page of jobs.
     public func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] { try base.jobs(filter) }
 

@@ -87,6 +87,17 @@ public final class SQLiteJobStore: JobStore {
         try read { db in try self.row(id, in: db)?.job }
     }
 
+    /// The names of all jobs, read from the index alone.
+    public func names() throws(JobStoreError) -> Set<JobID> {
+        try read { db in
+            Set(
+                try String.fetchAll(db, sql: "SELECT id FROM job").map { text in
+                    guard let id = JobID(text) else { throw JobStoreError.damaged(nil) }
+                    return id
+                })
+        }
+    }
+
     /// A page of jobs, newest first, by the index on names, states or owners.
     public func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] {
         let (sql, values) = Self.page(filter)

@@ -82,7 +82,7 @@ import Testing
             let id = JobID()
             #expect(try store.job(id) == nil)
             #expect(try store.cancel(id, at: time()) == nil)
-            #expect(try !store.contains(id))
+            #expect(try !store.names().contains(id))
             try store.remove(id)
             #expect(try store.job(id) == nil)
             #expect(try store.claimOne() == nil)
@@ -347,10 +347,10 @@ import Testing
             let claim = try #require(try store.claimOne())
             #expect(throws: JobStoreError.notFinished(.running)) { try store.remove(id) }
             _ = try store.finish(claim, .failed(broken), at: time(1))
-            #expect(try store.contains(id))
+            #expect(try store.names() == [id])
 
             try store.remove(id)
-            #expect(try !store.contains(id))
+            #expect(try !store.names().contains(id))
             #expect(throws: JobStoreError.removed(id)) { try store.job(id) }
             #expect(throws: JobStoreError.removed(id)) { try store.cancel(id, at: time()) }
             #expect(throws: JobStoreError.removed(id)) { try store.remove(id) }

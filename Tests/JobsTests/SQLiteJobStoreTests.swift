@@ -183,7 +183,7 @@ import Testing
 
         let spool = try Spool(folder: folder)
         let store = try SQLiteJobStore(file: database(in: folder))
-        #expect(try spool.sweep(keeping: store.contains) == 1)
+        #expect(try spool.sweep(keeping: store.names()) == 1)
         #expect(try store.releaseAll(at: Date()).count == 1)
         for (text, attempt) in [("first", 2), ("second", 1)] {
             let claim = try #require(try store.claim(at: Date(), lease: .seconds(60), maxAttempts: 3))

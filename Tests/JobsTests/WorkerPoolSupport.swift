@@ -72,6 +72,8 @@ final class FaultyStore: JobStore {
 
     func job(_ id: JobID) throws(JobStoreError) -> Job? { try base.job(id) }
 
+    func names() throws(JobStoreError) -> Set<JobID> { try base.names() }
+
     func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] { try base.jobs(filter) }
 
     func succeeded(contentKey: String) throws(JobStoreError) -> Job? { try base.succeeded(contentKey: contentKey) }
