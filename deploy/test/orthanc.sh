@@ -11,10 +11,16 @@ orthanc_start() {
     until_true 20 curl -sf -o "$work/ready" "$archive/system"
 }
 
+# Orthanc asks for a password.
+orthanc_locked() {
+    [ "$(curl -s -o "$work/out" -w '%{http_code}' "http://127.0.0.1:$orthanc_port/changes")" = 401 ]
+}
+
 # orthanc_bridge [OPTION...]: its log is appended to.
 orthanc_bridge() {
-    BRIDGE_HEPAR_TOKEN=$(cat "$work/pacs/bridge") "$hepar" bridge orthanc --orthanc "$archive" \
-        --hepar "http://127.0.0.1:$hepar_port" --state "$work/archive/bridge.json" --interval 0.5 --log-format json "$@" \
+    BRIDGE_HEPAR_TOKEN=$(cat "$work/pacs/bridge") BRIDGE_ORTHANC_USER=bridge BRIDGE_ORTHANC_PASSWORD=$orthanc_password \
+        "$hepar" bridge orthanc --orthanc "http://127.0.0.1:$orthanc_port" --hepar "http://127.0.0.1:$hepar_port" \
+        --state "$work/archive/bridge.json" --interval 0.5 --log-format json "$@" \
         2>>"$work/archive/bridge.log" &
     bridge_pid=$!
     children+=("$bridge_pid")
@@ -178,13 +184,14 @@ orthanc_refused() {
     [ "$jobs" = 1 ] && [ "$segmentations" = 1 ]
 }
 
-# Neither log has a word or a number that leads to the patient.
+# Neither log has a word or a number that leads to the patient, nor what opens a door.
 orthanc_logs() {
     local word
     dcmdump +P PatientID +P PatientName +P StudyInstanceUID +P SeriesInstanceUID +P SOPInstanceUID "$(find "$work/ct" -name '*.dcm' | head -n 1)" |
         sed -n 's/.*\[\(.*\)\].*/\1/p' >"$work/words"
     curl -sS "$archive/patients" "$archive/studies" "$archive/series" | grep -oE '[0-9a-f-]{44}' >>"$work/words"
     [ "$(wc -l <"$work/words")" -ge 8 ]
+    { echo "$orthanc_password" && cat "$work/pacs/bridge"; } >>"$work/words"
     while read -r word; do
         not grep -qF -- "$word" "$work/archive/bridge.log" "$work/pacs/hepar.log" || { echo "logged: $word"; return 1; }
     done <"$work/words"
@@ -209,14 +216,17 @@ else
     mkdir -p "$work/archive" "$work/ct"
     unzip -qj "$series_zip" '*.dcm' -d "$work/ct"
     orthanc_port=$(free_port)
-    archive=http://127.0.0.1:$orthanc_port
-    sed -e "s/\"HttpPort\": 8042/\"HttpPort\": $orthanc_port/" -e 's/"StableAge": 5/"StableAge": 2/' \
+    orthanc_password=$(openssl rand -hex 16)
+    archive=http://bridge:$orthanc_password@127.0.0.1:$orthanc_port
+    sed -e "s/\"Plugins\": \[\],/&\n\"AuthenticationEnabled\": true, \"RegisteredUsers\": {\"bridge\": \"$orthanc_password\"},/" \
+        -e "s/\"HttpPort\": 8042/\"HttpPort\": $orthanc_port/" -e 's/"StableAge": 5/"StableAge": 2/' \
         deploy/orthanc/orthanc.json >"$work/archive/orthanc.json"
     if ! start_hepar "$work/pacs" || ! orthanc_start; then
         check orthanc.starts cat "$work/archive/orthanc.log" "$work/pacs/hepar.log" /nonexistent
     else
         "$hepar" token add --file "$work/pacs/tokens.yaml" pacs-bridge --role submit read_own >"$work/pacs/bridge"
         stop_child "$hepar_pid"
+        check orthanc.locked orthanc_locked
         check orthanc.round-trip orthanc_round_trip
         check orthanc.same-voxels orthanc_same_voxels
         check orthanc.valid-segmentation orthanc_valid
