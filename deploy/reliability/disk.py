@@ -247,7 +247,7 @@ def part_memory(checks, scan, expected):
     peak = server.status("VmPeak")["VmPeak"] * KIB
     server.kill(15)
 
-    limit = (peak >> 20) + 64
+    limit = (peak >> 20) + 200  # four fifths of it are for jobs
     server = Server(folder, prefix=["prlimit", f"--as={limit << 20}"])
     checks.expect(server.start() is not None, "it starts under a limit of address space")
     status, answer = server.submit(large)
