@@ -237,7 +237,7 @@ def part_memory(checks, scan, expected):
     """Scans that need more than there is are refused at the door; where nobody told of a limit, the process of that job ends."""
     folder = os.path.join(checks.folder, "memory")
     os.makedirs(folder)
-    large = phantom(folder, 9, "512,512,400")
+    large = phantom(folder, 9, "512,512,800")
     server = Server(folder, jobs_memory_limit_mib=200)
     server.start()
     need = server.json("POST", "/v1/scans", body=scan)["memory_mib"]
