@@ -8,7 +8,7 @@ public enum Answer: Sendable {
     case later(@Sendable (Reply) -> Void)
 }
 
-/// Takes the response of one request, once. A reply that is let go without one answers 500.
+/// Takes the response of one request, once. A reply that is let go without one answers 500, if a client still waits.
 public final class Reply: Sendable {
     private let deliver: Mutex<(@Sendable (Response) -> Void)?>
     private let awaited: @Sendable () -> Bool
@@ -24,7 +24,7 @@ public final class Reply: Sendable {
     /// Whether the client is still there; what it waited for need not be kept in mind otherwise.
     public var isAwaited: Bool { awaited() }
 
-    deinit { send(.internalError) }
+    deinit { if isAwaited { send(.internalError) } }
 
     /// Answers the request; a second response is dropped.
     public func send(_ response: Response) {

@@ -284,6 +284,14 @@ import Testing
         #expect(client.answer()?.text == "waited")
     }
 
+    /// Nobody is told of an error, and none is counted, where nobody waits.
+    @Test(arguments: [true, false])
+    func aReplyThatIsLetGoIsAnErrorForWhoWaits(isAwaited: Bool) {
+        let journal = Journal()
+        do { _ = Reply(isAwaited: { isAwaited }) { journal.add("\($0.status)") } }
+        #expect(journal.words == (isAwaited ? ["500"] : []))
+    }
+
     @Test func forgottenPromiseIsTold() throws {
         let client = server.client()
         client.send(lines: "GET /later HTTP/1.1\nHost: a\n\n")
