@@ -130,7 +130,7 @@ systemd_tokens() {
     [ "$(inside stat -c '%U %a' /var/lib/hepar/tokens.yaml)" = "hepar 600" ]
     inside sed -i 's|^  tokens_file: ""|  tokens_file: /var/lib/hepar/tokens.yaml|' /etc/hepar/hepar.yaml
     inside systemctl restart hepar
-    until_true 30 inside_curl -f -o "$work/out" http://127.0.0.1:8080/readyz
+    until_true 10 inside_curl -f -o "$work/out" http://127.0.0.1:8080/readyz
     [ "$(inside_curl -o "$work/out" -w '%{http_code}' http://127.0.0.1:8080/v1/queue)" = 401 ]
     inside_curl -f -o "$work/out" -H "Authorization: Bearer $token" http://127.0.0.1:8080/v1/queue
     inside hepar token revoke --file /var/lib/hepar/tokens.yaml operator
@@ -143,8 +143,8 @@ systemd_restarts() {
     local before begin
     before=$(main_pid)
     kill -9 "$(pgrep --ns "$init_pid" --nslist pid -x hepar)"
-    until_true 60 systemd_has_restarted "$before"
-    until_true 30 inside_curl -f -o "$work/out" http://127.0.0.1:8080/readyz
+    until_true 15 systemd_has_restarted "$before"
+    until_true 10 inside_curl -f -o "$work/out" http://127.0.0.1:8080/readyz
     begin=$(date +%s%N)
     inside systemctl stop hepar
     echo "measured: stopped in $((($(date +%s%N) - begin) / 1000000)) ms"
