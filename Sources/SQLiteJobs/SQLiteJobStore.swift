@@ -89,13 +89,7 @@ public final class SQLiteJobStore: JobStore {
 
     /// The names of all jobs, read from the index alone.
     public func names() throws(JobStoreError) -> Set<JobID> {
-        try read { db in
-            Set(
-                try String.fetchAll(db, sql: "SELECT id FROM job").map { text in
-                    guard let id = JobID(text) else { throw JobStoreError.damaged(nil) }
-                    return id
-                })
-        }
+        Set(try ids("SELECT id FROM job", []))
     }
 
     /// A page of jobs, newest first, by the index on names, states or owners.
@@ -134,15 +128,20 @@ public final class SQLiteJobStore: JobStore {
 
     /// Names of jobs that ended before a time, by the index on the times of the end.
     public func expired(finishedBefore time: Date, limit: Int) throws(JobStoreError) -> [JobID] {
+        try ids(Self.endedBefore, [time.milliseconds, max(0, limit)])
+    }
+
+    static let endedBefore = "SELECT id FROM job WHERE finished_ms < ? ORDER BY finished_ms, id LIMIT ?"
+
+    /// The names that `sql` selects.
+    private func ids(_ sql: String, _ arguments: StatementArguments) throws(JobStoreError) -> [JobID] {
         try read { db in
-            try String.fetchAll(db, sql: Self.endedBefore, arguments: [time.milliseconds, max(0, limit)]).map { text in
+            try String.fetchAll(db, sql: sql, arguments: arguments).map { text in
                 guard let id = JobID(text) else { throw JobStoreError.damaged(nil) }
                 return id
             }
         }
     }
-
-    static let endedBefore = "SELECT id FROM job WHERE finished_ms < ? ORDER BY finished_ms, id LIMIT ?"
 
     // MARK: - Inside a transaction
 

@@ -48,6 +48,7 @@ public final class HeparService: Sendable {
         let budget = MemoryBudget(
             limit: config.memoryLimitMiB > 0 ? config.memoryLimitMiB << 20 : MemoryBudget.fourFifthsOfMemory)
         let key = try SigningKey(file: URL(filePath: config.dataFolder).appending(path: "signing.key"))
+        // A store that cannot answer stops the start: files of accepted jobs must never be taken for leftovers.
         let removed = try spool.sweep(keeping: store.names())
         let requeued = try store.releaseAll(at: Date())
         logger.info("recovered", metadata: ["requeued": "\(requeued.count)", "leftovers": "\(removed)"])

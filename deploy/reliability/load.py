@@ -3,8 +3,8 @@
 First part: 1,000 clients wait for queued jobs by long poll (`?wait=60`, begun again when it is answered; with the next job
 when theirs has ended), 100 uploads come at 1 kB/s and then fall silent, and jobs run all the while. Measured are the time of
 a status request, the server's threads and memory, when the silent uploads are dropped, and how long jobs take against an idle
-server: in many short rounds without and with the crowd, as a virtual machine's own speed changes every minute. Second part: 10,000 jobs wait in a paused
-queue. One process does all of it, so that the client's own share of the time is in the figures.
+server: in many short rounds without and with the crowd, as a virtual machine's own speed changes every minute. Second part:
+10,000 jobs wait in a paused queue. One process does all of it, so that the client's own share of the time is in the figures.
 
     HEPAR=.build/release/hepar python3 deploy/reliability/load.py             # about ten minutes
     WAITING=4000 SLOW=400 QUEUED=50000 HEPAR=... python3 deploy/reliability/load.py
