@@ -68,6 +68,8 @@ public enum Label {
     public static let liver: UInt8 = 1
     /// A liver lesion; "liver" in any score means this too.
     public static let lesion: UInt8 = 2
+    /// In masks to learn from: nobody knows what it is. Never in a result or a reference.
+    public static let unknown: UInt8 = 255
 }
 
 /// Half-open ranges of voxels along each axis.

@@ -60,16 +60,18 @@ public func readCT(
 /// - Parameters:
 ///   - url: a single-file NIfTI-1 or NIfTI-2 of any voxel type, plain or gzip.
 ///   - limits: the most voxels and bytes accepted.
+///   - allowsUnknown: whether ``Label/unknown`` may stand in it.
 ///   - team: the threads that convert voxels.
-/// - Returns: 0, 1 or 2; a value after scaling may be 0.001 off a label.
+/// - Returns: 0, 1 or 2, or 255 where that is allowed; a value after scaling may be 0.001 off a label.
 /// - Throws: as ``readCT(at:limits:team:)``, and ``VolumeError/notALabel(value:)`` with the largest such value of the
 ///   first slab that holds one.
 public func readLabels(
-    at url: URL, limits: VolumeLimits = VolumeLimits(), team: ThreadTeam
+    at url: URL, limits: VolumeLimits = VolumeLimits(), allowsUnknown: Bool = false, team: ThreadTeam
 ) throws(VolumeError) -> LabelMap {
     let source = try ByteSource(url)
     let header = try readHeader(from: source, limits: limits)
-    let decoder = LabelDecoder(slope: header.slope, intercept: header.intercept)
+    let decoder = LabelDecoder(
+        slope: header.slope, intercept: header.intercept, allowsUnknown: allowsUnknown)
     let volume = try readVoxels(
         path: url.path, header: header, isCompressed: source.isCompressed, decoder: decoder, team: team)
     return LabelMap(header: header, volume: volume)
@@ -95,17 +97,20 @@ struct HounsfieldDecoder: VoxelDecoder {
 
 private struct LabelDecoder: VoxelDecoder {
     let slope, intercept: Double
+    let allowsUnknown: Bool
     private let worst = Worst()
     var fault: VolumeError? { worst.value.withLock { $0 }.map { .notALabel(value: $0) } }
 
-    init(slope: Double, intercept: Double) {
+    init(slope: Double, intercept: Double, allowsUnknown: Bool) {
         self.slope = slope
         self.intercept = intercept
+        self.allowsUnknown = allowsUnknown
     }
 
     @inline(__always) func decode<Stored: StoredVoxel>(_ raw: Stored) -> UInt8 {
         let value = raw.real * slope + intercept
         if let label = label(of: value) { return label }
+        if allowsUnknown, abs(value - Double(Label.unknown)) <= 0.001 { return Label.unknown }
         worst.note(value)
         return 0
     }

@@ -1,3 +1,5 @@
+internal import Imaging
+
 /// Samples that are learnt from together.
 public struct Batch: Equatable, Sendable {
     /// How many samples there are.
@@ -10,12 +12,14 @@ public struct Batch: Equatable, Sendable {
     public let width: Int
     /// Shape (count, slices, height, width), x fastest: HU mapped onto -1 ... 1.
     public var images: [Float]
-    /// Shape (count, height, width): the class of each pixel of the centre slice, or ``foreground``.
+    /// Shape (count, height, width): the class of each pixel of the centre slice, ``foreground`` or ``unknown``.
     public var labels: [UInt8]
 
     /// The label of a pixel that is of any class but the background, nobody told of which: the cross-entropy takes the sum
     /// of those classes' probabilities, with the weight of class 1. It counts neither in the Dice term nor in the scores.
-    public static let foreground: UInt8 = 255
+    public static let foreground: UInt8 = 254
+    /// The label of a pixel of which nothing is known: it has no weight in the loss, and counts in no score.
+    public static let unknown: UInt8 = Label.unknown
 
     /// A batch of the given size, all images -1 and all labels 0.
     public init(count: Int, slices: Int, height: Int, width: Int) {

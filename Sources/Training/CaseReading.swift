@@ -32,12 +32,16 @@ extension CaseFiles {
     ) throws(CaseFault) -> (made: TrainingCase, leftOut: Int) {
         let patients = try patients()
         let scan = try blaming("CT") { () throws(VolumeError) in try readCT(at: ct, team: team) }
-        let labels = try blaming("mask") { () throws(VolumeError) in try readLabels(at: mask, team: team) }
+        let labels = try blaming("mask") { () throws(VolumeError) in
+            try readLabels(at: mask, allowsUnknown: true, team: team)
+        }
         if let difference = labels.header.gridDifference(from: scan.header) {
             throw CaseFault("Its mask is not on its CT's grid: \(difference).")
         }
         let isSingle = patients != nil || options.singleSlices.contains(name)
         let own = Fingerprints(of: scan.volume, team: team)
+        let volume = scan.spaced(spacing)
+        let known = labels.volume.spaced(spacing, header: labels.header)
         var excluded = Set(heldOut.fingerprints.flatMap { own.slices(alsoIn: $0, team: team) })
         // Of a scan one slice may look alike by chance.
         if !isSingle, excluded.count * 4 < own.count { excluded = [] }
@@ -52,7 +56,7 @@ extension CaseFiles {
         }
         let made = try blaming("CT") { () throws(VolumeError) in
             try TrainingCase(
-                name: name, kind: isSingle ? .singleSlices : .scan, ct: scan.volume, mask: labels.volume,
+                name: name, kind: isSingle ? .singleSlices : .scan, ct: volume, mask: known,
                 options: options, excluded: excluded, team: team)
         }
         guard isSingle || !made.centres.isEmpty else {
@@ -80,5 +84,19 @@ extension CaseFiles {
             throw CaseFault("Its side-car has \(patients.count) numbers for \(header.shape.z) slices.")
         }
         return header.axes.flipped[2] ? patients.reversed() : patients
+    }
+}
+
+extension CTScan {
+    /// The volume, with the true spacing where one is given: see ``CaseFiles/spacing``.
+    func spaced(_ stored: SIMD3<Double>?) -> Volume<Float> { volume.spaced(stored, header: header) }
+}
+
+extension Volume {
+    /// The volume with the spacing `stored` along its file's own axes.
+    func spaced(_ stored: SIMD3<Double>?, header: NIfTIHeader) -> Volume {
+        guard let stored else { return self }
+        let axes = header.axes.stored
+        return Volume(shape: shape, spacing: SIMD3(stored[axes[0]], stored[axes[1]], stored[axes[2]]), voxels: voxels)
     }
 }

@@ -79,6 +79,7 @@ struct LossPasses {
             let row = context.workspace + logits.offset(image: image, block: 0, y: y, x: 0)
             for x in 0..<batch.width {
                 let label = batch.labels[(image * batch.height + y) * batch.width + x]
+                guard label != Batch.unknown else { continue }
                 let pixel = row + x * logits.lanes
                 var best = 0
                 for index in 1..<classes where pixel[index] > pixel[best] { best = index }
@@ -119,6 +120,10 @@ struct LossPasses {
             for x in 0..<batch.width {
                 let label = batch.labels[(image * batch.height + y) * batch.width + x]
                 let pixel = row + x * logits.lanes
+                guard label != Batch.unknown else {
+                    for index in 0..<classes { pixel[index] = 0 }
+                    continue
+                }
                 guard label != Batch.foreground else {
                     let weight = loss.classWeights[1] * scale
                     let background = pixel[0]
@@ -146,8 +151,8 @@ struct LossPasses {
     }
 }
 
-/// Sums over the pixels of a strip, or of a batch; of classes, without the pixels that are ``Batch/foreground``, where
-/// there are several.
+/// Sums over the pixels of a strip, or of a batch; all without the pixels that are ``Batch/unknown``, and of classes
+/// without those that are ``Batch/foreground``.
 struct LossSums {
     var entropy = 0.0
     var count = 0

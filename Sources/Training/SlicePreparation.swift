@@ -24,7 +24,7 @@ struct SliceRegion: Equatable, Sendable {
 
 /// What one slice of a case holds.
 struct SliceFacts: Equatable, Sendable {
-    /// The box of its pixels that are not background; nil where all are.
+    /// The box of its pixels that are liver or lesion; nil where none are.
     var liver: SliceRegion?
     /// How many of its pixels are lesion.
     var lesionPixels = 0
@@ -39,7 +39,7 @@ struct SliceFacts: Equatable, Sendable {
 ///   - ct: HU.
 ///   - mask: ``Label`` values on the same grid.
 ///   - range: HU that are kept; values outside are clipped.
-///   - classes: what each ``Label`` value becomes.
+///   - classes: what each ``Label`` value becomes; ``Label/unknown`` is ``Batch/unknown``.
 ///   - team: the threads that share the slices.
 /// - Returns: HU rounded to whole numbers, classes, and the facts of each slice.
 func prepareSlices(
@@ -67,7 +67,8 @@ func prepareSlices(
                                 hu[index] = value
                                 found.lowest = min(found.lowest, value)
                                 found.highest = max(found.highest, value)
-                                labels[index] = classes[Int(mask[index])]
+                                let label = mask[index]
+                                labels[index] = label == Label.unknown ? Batch.unknown : classes[Int(label)]
                             }
                             found.add(UnsafeBufferPointer(rebasing: mask[slice]), width: shape.x)
                             facts[z] = found
@@ -87,9 +88,8 @@ extension SliceFacts {
     fileprivate mutating func add(_ mask: UnsafeBufferPointer<UInt8>, width: Int) {
         for start in stride(from: 0, to: mask.count, by: width) {
             let row = UnsafeBufferPointer(rebasing: mask[start..<start + width])
-            guard let first = row.firstIndex(where: { $0 != Label.background }),
-                let last = row.lastIndex(where: { $0 != Label.background })
-            else { continue }
+            func isLiver(_ label: UInt8) -> Bool { label == Label.liver || label == Label.lesion }
+            guard let first = row.firstIndex(where: isLiver), let last = row.lastIndex(where: isLiver) else { continue }
             let y = start / width
             let here = SliceRegion(x: first..<last + 1, y: y..<y + 1)
             liver = liver?.union(here) ?? here

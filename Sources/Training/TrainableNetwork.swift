@@ -101,13 +101,14 @@ public final class TrainableNetwork {
     /// running averages. The same batch and parameters give the same bits.
     ///
     /// - Parameters:
-    ///   - batch: as many slices as the network reads; labels below the number of classes, or ``Batch/foreground``.
+    ///   - batch: as many slices as the network reads; labels below the number of classes, ``Batch/foreground`` or
+    ///     ``Batch/unknown``.
     ///   - loss: one weight a class.
     public func learn(from batch: Batch, loss: Loss) -> BatchResult {
         precondition(batch.slices == architecture.slices, "the network reads \(architecture.slices) slices")
         precondition(loss.classWeights.count == architecture.classes, "one weight a class")
         precondition(
-            batch.labels.allSatisfy { $0 < architecture.classes || $0 == Batch.foreground }, "labels are classes")
+            batch.labels.allSatisfy { $0 < architecture.classes || $0 >= Batch.foreground }, "labels are classes")
         let memory = memory(for: batch)
         let plan = memory.plan
         let parts = UnsafeMutablePointer<LossSums>.allocate(capacity: batch.count * strips(height: batch.height))

@@ -20,7 +20,7 @@ public struct TrainingCase: Sendable {
     public let kind: Kind
     /// HU rounded to whole numbers, on canonical axes, clipped ``headroom`` beyond the window.
     public let ct: Volume<Int16>
-    /// The class of each voxel, or ``Batch/foreground``.
+    /// The class of each voxel, ``Batch/foreground`` or ``Batch/unknown``.
     public let labels: Volume<UInt8>
     /// The slices that may be the centre of a sample, ascending.
     public let centres: [Int]
@@ -44,7 +44,7 @@ public struct TrainingCase: Sendable {
     ///   - name: the case's name.
     ///   - kind: decides which slices are neighbours.
     ///   - ct: HU on canonical axes.
-    ///   - mask: ``Label`` values on the same grid.
+    ///   - mask: ``Label`` values on the same grid; ``Label/unknown`` where nobody knows.
     ///   - options: stage, window, spacing and whether this case's labels are merged.
     ///   - excluded: slices that must not be learnt from; single slices only.
     ///   - team: the threads that share the slices.
@@ -62,7 +62,9 @@ public struct TrainingCase: Sendable {
         }
         let shape = ct.shape
         let spacing = ct.spacing
-        let classes = Self.classes(options.stage, areMerged: options.mergedLabels.contains(name))
+        // Who left places open has not told lesion from liver either.
+        let areMerged = options.mergedLabels.contains(name) || mask.voxels.contains(Label.unknown)
+        let classes = Self.classes(options.stage, areMerged: areMerged)
         let range = options.window.lowerBound - Self.headroom...options.window.upperBound + Self.headroom
         let slices = prepareSlices(ct, mask, keeping: range, classes: classes, team: team)
         self.name = name

@@ -15,6 +15,8 @@ public struct ValidationCase: Equatable, Sendable {
     public let name: String
     /// The CT's file and its mask's.
     public let ct, mask: URL
+    /// The true distance of its stored voxels in mm, where the data folder knows better than the header.
+    let storedSpacing: SIMD3<Double>?
 }
 
 /// All cases to train on, in memory: 3 bytes a voxel.
@@ -43,24 +45,24 @@ public struct TrainingData: Sendable {
         self.skipped = skipped
     }
 
-    /// Reads a data folder, and makes the phantoms.
+    /// Reads data folders, and makes the phantoms.
     ///
     /// A case is a CT named `NAME_ct.nii.gz` (or .nii) with its mask, `NAME_seg.nii.gz` (or .nii), on the same grid. What
     /// cannot be used is skipped: a case without a mask, with a file that cannot be read, with a mask of another grid,
     /// under whatever name a scan that is a validation case's, and in the lesion stage a scan without liver.
     ///
     /// - Parameters:
-    ///   - folder: where the files are; other files do not matter.
+    ///   - folders: where the files are; other files do not matter.
     ///   - options: what to use, and how to prepare it.
     ///   - slices: adjacent axial slices in a sample, odd.
     ///   - team: the threads that prepare slices.
     ///   - report: is given a line for each case that is skipped or loses slices to validation, when it is.
     /// - Throws: ``TrainingError``, also where nothing is left to learn from.
     public init(
-        folder: URL, options: DataOptions, slices: Int = 5, team: ThreadTeam, report: (String) -> Void
+        folders: [URL], options: DataOptions, slices: Int = 5, team: ThreadTeam, report: (String) -> Void
     ) throws(TrainingError) {
         try options.check()
-        let files = try CaseFiles.list(folder)
+        let files = try CaseFiles.list(folders)
         let named = [
             ("to validate on", options.validation), ("single slices", options.singleSlices),
             ("merged labels", options.mergedLabels),
@@ -84,7 +86,8 @@ public struct TrainingData: Sendable {
                 guard let mask = file.mask else { throw CaseFault("It has no mask named \(file.name)_seg.nii.gz.") }
                 if options.validation.contains(file.name) {
                     heldOut.fingerprints.append(try file.fingerprints(team: team))
-                    validation[file.name] = ValidationCase(name: file.name, ct: file.ct, mask: mask)
+                    validation[file.name] = ValidationCase(
+                        name: file.name, ct: file.ct, mask: mask, storedSpacing: file.spacing)
                 } else {
                     let (made, leftOut) = try file.load(mask: mask, options: options, without: heldOut, team: team)
                     cases.append(made)

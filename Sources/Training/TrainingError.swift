@@ -2,8 +2,12 @@ public import Inference
 
 /// Why a training cannot begin, go on or keep its results. All but ``unwritable(file:reason:)`` are for the user to fix.
 public enum TrainingError: Error, Equatable, Sendable {
-    /// The data folder cannot be listed.
-    case folderUnreadable(reason: String)
+    /// A data folder cannot be listed.
+    case folderUnreadable(folder: String, reason: String)
+    /// Two data folders have a case of this name.
+    case sameName(String)
+    /// A data folder's spacing.json cannot be used.
+    case badSpacings(reason: String)
     /// No case of the data folder can be learnt from; `skipped` were found and skipped.
     case nothingToLearn(skipped: Int)
     /// An option, told in words, names a case that the data folder does not have.
@@ -37,8 +41,15 @@ extension TrainingError: CustomStringConvertible {
     /// What is wrong, with the value found, then what would be accepted.
     public var description: String {
         switch self {
-        case .folderUnreadable(let reason):
-            "The data folder cannot be read: \(reason)."
+        case .folderUnreadable(let folder, let reason):
+            "The data folder \(folder) cannot be read: \(reason)."
+        case .sameName(let name):
+            "Two data folders have a case named \(name). Rename one: a name must tell which case is meant."
+        case .badSpacings(let reason):
+            """
+            A data folder's spacing.json cannot be used: \(reason). It must be {"spacing_mm": {"NAME": [x, y, z]}}, \
+            millimetres between stored voxels.
+            """
         case .nothingToLearn(let skipped):
             """
             The data folder has no case to train on; \(skipped) were found and skipped. A case is a CT named \

@@ -80,7 +80,9 @@ public final class Validator {
         if let difference = mask.header.gridDifference(from: scan.header) {
             throw .gridMismatch(difference: difference)
         }
-        var (ct, labels) = (scan.volume, mask.volume)
+        var (ct, labels) = (
+            scan.spaced(item.storedSpacing), mask.volume.spaced(item.storedSpacing, header: mask.header)
+        )
         if let spacing {
             ct = try resampleLinear(ct, to: spacing, limit: VolumeLimits().voxels, team: team)
             labels = resampleNearest(labels, to: ct.shape, spacing: spacing, team: team)

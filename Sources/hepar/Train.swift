@@ -9,8 +9,8 @@ struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train the network of one stage.",
         discussion: """
-            Learns from a folder of scans NAME_ct.nii.gz with their masks NAME_seg.nii.gz (0 background, 1 liver, \
-            2 lesion). The output folder gets liver.safetensors or lesion.safetensors, curves.csv, curves.png, and \
+            Learns from folders of scans NAME_ct.nii.gz with their masks NAME_seg.nii.gz (0 background, 1 liver, \
+            2 lesion, 255 unknown). A folder's spacing.json, {"spacing_mm": {"NAME": [x, y, z]}}, overrides headers. The output folder gets liver.safetensors or lesion.safetensors, curves.csv, curves.png, and \
             checkpoint.safetensors, from which --resume goes on. SIGTERM or Ctrl-C saves and stops. The defaults are \
             those of Han (2017), arXiv:1704.07239; everything else is off unless asked for.
             """)
@@ -37,7 +37,8 @@ struct Train: ParsableCommand {
         }
 
         let training = try TrainingData(
-            folder: URL(filePath: task.data), options: dataOptions, slices: network.architecture.slices, team: team,
+            folders: task.data.map { URL(filePath: $0) }, options: dataOptions, slices: network.architecture.slices,
+            team: team,
             report: log.say)
         let source = BatchSource(training, options: sampling, seed: recipe.seed)
         var settings = settings(
@@ -112,8 +113,8 @@ struct TrainTaskOptions: ParsableArguments {
     @Option(help: "What to train: \(ModelMetadata.Stage.allCases.map(\.rawValue).joined(separator: " or ")).")
     var stage: ModelMetadata.Stage
 
-    @Option(help: "The folder of scans and masks.")
-    var data: String
+    @Option(parsing: .upToNextOption, help: "The folders of scans and masks.")
+    var data: [String]
 
     @Option(help: "The folder for the results; it is made if it is missing.")
     var output: String

@@ -112,6 +112,20 @@ import Testing
         }
     }
 
+    /// Masks to learn from may leave places open.
+    @Test func unknownIsALabelWhereItIsAllowed() throws {
+        var file = NIfTIBuilder()
+        file.type = .uint8
+        file.values = (0..<24).map { [0, 1, 2, 255][$0 % 4] }
+        try withTemporaryFolder { folder in
+            let url = try file.write(to: folder)
+            let labels = try readLabels(at: url, allowsUnknown: true, team: .one).volume.voxels
+            #expect(Set(labels) == [0, 1, 2, Label.unknown])
+            #expect(
+                failure { () throws(VolumeError) in _ = try readLabels(at: url, team: .one) }?.code == "not_a_label")
+        }
+    }
+
     @Test(arguments: [3.0, -1, 0.5, 1.01, .nan, .infinity, 255]) func valuesThatAreNoLabels(value: Double) throws {
         var file = NIfTIBuilder()
         file.type = .float32

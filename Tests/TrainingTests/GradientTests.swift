@@ -185,4 +185,21 @@ import Training
         let bias = network.gradients[try #require(network.layout.parameters.last).range]
         #expect(zip(bias, [0.4, -0.2, -0.2]).allSatisfy { abs($0 - Float($1)) < 1e-5 })
     }
+
+    /// Pixels of which nothing is known move nothing: whatever the image shows there is the loss of the others.
+    @Test func unknownPixelsHaveNoWeight() throws {
+        let tensors = Architecture(width: 8, slices: 5, classes: 3).torchTensors(seed: 71)
+        let loss = Loss(classWeights: [0.2, 1.2, 2.2], diceWeight: 0.3)
+        var batch = goldenBatch(seed: 72, classes: 3, count: 2, height: 32, width: 32)
+        for index in batch.labels.indices where index % 3 == 0 { batch.labels[index] = Batch.unknown }
+        let network = try TrainableNetwork(tensors: tensors, team: ThreadTeam(threads: 2))
+        let result = network.learn(from: batch, loss: loss)
+        let known = batch.labels.count { $0 != Batch.unknown && $0 != Batch.foreground }
+        #expect(result.present.reduce(0, +) == known && result.predicted.reduce(0, +) == known)
+
+        for index in batch.labels.indices { batch.labels[index] = Batch.unknown }
+        let nothing = network.learn(from: batch, loss: Loss(classWeights: [0.2, 1.2, 2.2]))
+        #expect(nothing.loss == 0)
+        #expect(network.gradients.allSatisfy { $0 == 0 })
+    }
 }

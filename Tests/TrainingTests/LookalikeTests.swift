@@ -69,7 +69,8 @@ import Testing
                 .write(to: folder.appending(path: "slices.json"))
             var lines: [String] = []
             let data = try TrainingData(
-                folder: folder, options: DataOptions(validation: ["lits005"]), team: team, report: { lines.append($0) })
+                folders: [folder], options: DataOptions(validation: ["lits005"]), team: team,
+                report: { lines.append($0) })
             #expect(data.cases.map(\.name) == ["lits006", "slices"])
             #expect(data.skipped.map(\.name) == ["copy"])
             #expect(data.cases.last?.centres == [0, 2])
@@ -91,8 +92,8 @@ import Testing
                 }
             }
             let options = DataOptions(validation: ["lits036"])
-            let data = try TrainingData(folder: folder, options: options, team: team, report: { _ in })
-            let patients = try #require(try CaseFiles.list(folder).last?.patients())
+            let data = try TrainingData(folders: [folder], options: options, team: team, report: { _ in })
+            let patients = try #require(try CaseFiles.list([folder]).last?.patients())
             let centres = Set(try #require(data.cases.first).centres)
             let leftOut = Set(patients.indices.filter { !centres.contains($0) }.map { patients[$0] })
             #expect(leftOut == [10_058])

@@ -196,6 +196,7 @@ private func total(_ loss: Loss, _ logits: Maps, _ labels: [UInt8]) -> Double {
     )
     for (pixel, label) in labels.enumerated() {
         let (sample, place) = (pixel / logits.plane, pixel % logits.plane)
+        guard label != Batch.unknown else { continue }
         let exponentials = (0..<classes).map { exp(logits.values[logits.start(sample, $0) + place]) }
         let sum = exponentials.reduce(0, +)
         counted += 1

@@ -11,7 +11,7 @@ import Testing
     private func read(
         _ folder: URL, _ options: DataOptions = DataOptions(), report: (String) -> Void = { _ in }
     ) throws -> TrainingData {
-        try TrainingData(folder: folder, options: options, team: team, report: report)
+        try TrainingData(folders: [folder], options: options, team: team, report: report)
     }
 
     @Test func casesAreFoundByName() throws {
@@ -96,6 +96,58 @@ import Testing
         }
     }
 
+    /// Nothing of a pixel that nobody knows is learnt; where some are, lesion is not told from liver.
+    @Test func unknownPixelsStayUnknown() throws {
+        let shape = Shape(20, 18, 4)
+        try withTemporaryFolder { folder in
+            try writeCase(
+                "a", in: folder, ct: volume(shape) { _, _, z in Int16(z) },
+                mask: volume(shape) { x, _, z in z == 0 ? 0 : x < 4 ? Label.unknown : x < 9 ? 1 : 0 })
+            let liver = try read(folder).cases[0]
+            #expect(Set(liver.labels.voxels) == [0, 1, Batch.unknown])
+            #expect(liver.labels[3, 5, 1] == Batch.unknown && liver.labels[4, 5, 1] == 1)
+            let lesion = try read(folder, DataOptions(stage: .lesion)).cases[0]
+            #expect(Set(lesion.labels.voxels) == [0, Batch.foreground, Batch.unknown])
+            // The region is that of the known liver, grown.
+            #expect(lesion.centres == [0, 1, 2, 3])
+        }
+    }
+
+    /// spacing.json wins over the header, along the file's own axes.
+    @Test(arguments: ["LPS", "SLP"]) func spacingsOfTheFolderOverrideHeaders(axes: String) throws {
+        try withTemporaryFolder { folder in
+            for name in ["a", "b"] { try writeCase(name, in: folder, axes: axes) }
+            let stored = axes == "LPS" ? "[0.5, 0.6, 7]" : "[7, 0.5, 0.6]"
+            let table = folder.appending(path: "spacing.json")
+            try Data("{\"spacing_mm\": {\"a\": \(stored)}}".utf8).write(to: table)
+            let cases = try read(folder).cases
+            #expect(cases[0].ct.spacing == SIMD3(0.5, 0.6, 7) && cases[0].labels.spacing == SIMD3(0.5, 0.6, 7))
+            #expect(abs(cases[1].ct.spacing.z - 2) < 1e-6)
+            for fault in [#"{"spacing_mm": {"a": [1, 2]}}"#, #"{"spacing_mm": {"a": [1, 2, 0]}}"#, "text"] {
+                try Data(fault.utf8).write(to: table)
+                let error = #expect(throws: TrainingError.self) { try read(folder) }
+                #expect("\(try #require(error))".contains("spacing.json"))
+            }
+        }
+    }
+
+    /// Several folders are one set of cases; a name that stands in two is refused.
+    @Test func foldersAreReadTogether() throws {
+        try withTemporaryFolder { first in
+            try withTemporaryFolder { second in
+                try writeCase("b", in: first)
+                try writeCase("a", in: second)
+                let data = try TrainingData(
+                    folders: [first, second], options: DataOptions(), team: team, report: { _ in })
+                #expect(data.cases.map(\.name) == ["a", "b"])
+                try writeCase("b", in: second)
+                #expect(throws: TrainingError.sameName("b")) {
+                    try TrainingData(folders: [first, second], options: DataOptions(), team: team, report: { _ in })
+                }
+            }
+        }
+    }
+
     @Test func nothingUsableIsAnError() throws {
         try withTemporaryFolder { folder in
             #expect(throws: TrainingError.nothingToLearn(skipped: 0)) { try read(folder) }
@@ -103,10 +155,10 @@ import Testing
             try FileManager.default.removeItem(at: folder.appending(path: "a_seg.nii.gz"))
             #expect(throws: TrainingError.nothingToLearn(skipped: 1)) { try read(folder) }
             #expect(throws: TrainingError.nothingToLearn(skipped: 1)) { try read(folder, DataOptions(phantoms: 1)) }
-            #expect(throws: TrainingError.folderUnreadable(reason: "it does not exist")) {
+            #expect(throws: TrainingError.folderUnreadable(folder: "none", reason: "it does not exist")) {
                 try read(folder.appending(path: "none"))
             }
-            #expect(throws: TrainingError.folderUnreadable(reason: "it is not a folder")) {
+            #expect(throws: TrainingError.folderUnreadable(folder: "a_ct.nii.gz", reason: "it is not a folder")) {
                 try read(folder.appending(path: "a_ct.nii.gz"))
             }
         }

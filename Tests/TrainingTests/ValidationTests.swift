@@ -32,7 +32,7 @@ import Testing
                 Volume<Int16>(shape: Self.shape, spacing: Self.spacing, filledWith: 40), header: header, to: ct,
                 team: Self.team)
             try writeLabels(Self.labels, like: header, to: mask, team: Self.team)
-            return try body(ValidationCase(name: "a", ct: ct, mask: mask))
+            return try body(ValidationCase(name: "a", ct: ct, mask: mask, storedSpacing: nil))
         }
     }
 
@@ -103,7 +103,8 @@ import Testing
     }
 
     @Test func aMissingFileIsNamed() throws {
-        let nowhere = ValidationCase(name: "b", ct: URL(filePath: "/nowhere"), mask: URL(filePath: "/nowhere"))
+        let nowhere = ValidationCase(
+            name: "b", ct: URL(filePath: "/nowhere"), mask: URL(filePath: "/nowhere"), storedSpacing: nil)
         let error = #expect(throws: TrainingError.self) {
             try Validator([nowhere], metadata: metadata(.liver), team: Self.team)
         }
