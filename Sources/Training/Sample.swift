@@ -7,7 +7,7 @@ struct Sample: Equatable, Sendable {
     /// The number of its case.
     let item: Int
     /// The slices of its case that it stacks; the middle one gives the labels.
-    let stack: [Int]
+    let stack: [SliceBlend]
     /// Where its pixels lie in a slice.
     let place: Placement
     /// Added to all values, in HU, and the share by which contrast grows.
@@ -20,6 +20,10 @@ struct Sample: Equatable, Sendable {
     let blur: Float
     /// Lower values are raised to this, in HU.
     let floor: Float
+    /// How values within the window are moved; nil leaves them.
+    let curve: ContrastCurve?
+    /// Lesions that are painted into the liver.
+    let lesions: [PaintedLesion]
 
     /// The largest change of contrast for each HU of the largest shift.
     static let gainPerHU = 0.0025
@@ -43,12 +47,20 @@ extension Sample {
     ) {
         self.item = item
         let reach = slices / 2
-        // Single slices have no neighbours; at a scan's ends the last slice is repeated, as in use.
-        let stack = (-reach...reach).map { offset in
-            source.kind == .singleSlices ? slice : min(max(slice + offset, 0), source.ct.shape.z - 1)
+        // Single slices have no neighbours.
+        var stack = (-reach...reach).map { offset in
+            SliceBlend(source.kind == .singleSlices ? slice : slice + offset, count: source.ct.shape.z)
+        }
+        if let thickness = options.thickness, source.kind != .singleSlices, random.unit() < 0.5 {
+            stack = SliceBlend.stack(
+                around: slice, reach: reach, of: source, thickness: thickness, random: &random)
         }
         self.stack = options.zReverse && random.unit() < 0.5 ? stack.reversed() : stack
-        place = Placement(slice: slice, of: source, aimsAtLesion: aimsAtLesion, options: options, random: &random)
+        let isPainted = options.painted > 0 && source.kind == .scan && !aimsAtLesion && random.unit() < options.painted
+        lesions = isPainted ? PaintedLesion.draw(in: slice, of: source, random: &random) : []
+        let aim = lesions.first.map { SIMD2($0.centre.x, $0.centre.y) / SIMD2<Float>(source.pixelSpacing) }
+        place = Placement(
+            slice: slice, of: source, aimsAtLesion: aimsAtLesion, near: aim, options: options, random: &random)
         shift = Float(options.shift * random.uniform(-1...1))
         gain = Float(options.shift * Self.gainPerHU * random.uniform(-1...1))
         noise = Float(options.noise * random.unit())
@@ -56,6 +68,9 @@ extension Sample {
         noiseSeed = random.next()
         let smoothing = random.uniform(0...0.25)
         blur = options.blur && random.unit() < 0.5 ? Float(smoothing) : 0
+        curve =
+            options.contrast > 0 && random.unit() < 0.5
+            ? ContrastCurve(window: window, strength: options.contrast, random: &random) : nil
         floor = Float(options.windowFloor.map { random.uniform($0) } ?? window.lowerBound)
     }
 }
@@ -81,10 +96,11 @@ struct Placement: Equatable, Sendable {
         self.down = SIMD2<Float>(down)
     }
 
-    /// Draws zoom, angle, mirroring and the crop's centre: near a lesion pixel, or so that the crop lies within the
+    /// Draws zoom, angle, mirroring and the crop's centre: near a lesion pixel or a pixel that is given, or so that the crop lies within the
     /// slice's region, or the region within the crop.
     init(
-        slice: Int, of source: TrainingCase, aimsAtLesion: Bool, options: SamplingOptions, random: inout SplitMix64
+        slice: Int, of source: TrainingCase, aimsAtLesion: Bool, near aim: SIMD2<Float>? = nil,
+        options: SamplingOptions, random: inout SplitMix64
     ) {
         let isFlipped = random.unit() < 0.5 && options.flip
         let draws = (random.unit(), random.uniform(-1...1))
@@ -99,10 +115,11 @@ struct Placement: Equatable, Sendable {
         let region = source.regions[slice]
         let (low, high) = (between(region.x), between(region.y))
         var centre = SIMD2(random.uniform(low.0...low.1), random.uniform(high.0...high.1))
-        if aimsAtLesion, let pixel = source.lesionPixel(in: slice, random: &random) {
+        let lesion = aimsAtLesion ? source.lesionPixel(in: slice, random: &random) : nil
+        if let pixel = aim.map(SIMD2<Double>.init) ?? lesion.map({ SIMD2(Double($0.x), Double($0.y)) }) {
             let (x, y) = (between(0..<source.ct.shape.x), between(0..<source.ct.shape.y))
             let jitter = SIMD2(random.uniform(-side / 4...side / 4), random.uniform(-side / 4...side / 4))
-            let wanted = SIMD2(Double(pixel.x) + 0.5, Double(pixel.y) + 0.5) + jitter
+            let wanted = pixel + 0.5 + jitter
             centre = SIMD2(min(max(wanted.x, x.0), x.1), min(max(wanted.y, y.0), y.1))
         }
         // On the slice's own pixels where nothing is zoomed or turned: no interpolation then.
@@ -112,6 +129,9 @@ struct Placement: Equatable, Sendable {
 }
 
 extension TrainingCase {
+    /// Distance of pixels along x and y, in mm.
+    var pixelSpacing: SIMD2<Double> { SIMD2(ct.spacing.x, ct.spacing.y) }
+
     /// One of a slice's lesion pixels; nil where it has none.
     func lesionPixel(in slice: Int, random: inout SplitMix64) -> (x: Int, y: Int)? {
         let count = lesionPixels[slice]

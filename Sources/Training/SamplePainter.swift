@@ -11,7 +11,7 @@ struct SamplePainter: Sendable {
     /// HU over which changes of value fade out towards what a file or the window has clipped.
     private static let fade: Float = 12
 
-    /// Makes one slice of a sample: interpolated, smoothed, shifted, noisy, clipped and mapped onto -1 ... 1, in this
+    /// Makes one slice of a sample: interpolated, painted upon, smoothed, moved along a curve, shifted, noisy, clipped and mapped onto -1 ... 1, in this
     /// order. What lies outside the scan is -1, as the network's padding in use.
     ///
     /// - Parameters:
@@ -24,15 +24,14 @@ struct SamplePainter: Sendable {
     ) {
         let shape = source.ct.shape
         let spans = spans(sample.place, shape: shape)
-        source.ct.voxels.withUnsafeBufferPointer { voxels in
-            guard let slice = voxels.baseAddress.map({ $0 + sample.stack[channel] * shape.x * shape.y }) else { return }
-            for row in 0..<crop {
-                let line = output + row * crop
-                line.update(repeating: Float(window.lowerBound), count: crop)
-                interpolate(slice, shape, sample.place, row: row, columns: spans[row], into: line)
-            }
-        }
+        interpolate(sample.stack[channel], of: source, sample.place, spans: spans, into: output)
+        let painter = LesionPainter(
+            place: sample.place, crop: crop, source: source, position: sample.stack[channel].position)
+        for lesion in sample.lesions { painter.paint(lesion, into: output) }
         if sample.blur > 0 { smooth(output, weight: sample.blur) }
+        if let curve = sample.curve {
+            for index in 0..<crop * crop { output[index] = curve(output[index]) }
+        }
         if sample.shift != 0 || sample.gain != 0 || sample.noise > 0 {
             alter(output, sample: sample, channel: channel, clippedTo: source.lowest...source.highest)
         }
@@ -56,7 +55,7 @@ struct SamplePainter: Sendable {
         let spans = spans(sample.place, shape: shape)
         let (across, down) = (sample.place.across, sample.place.down)
         source.labels.voxels.withUnsafeBufferPointer { voxels in
-            let slice = sample.stack[sample.stack.count / 2]
+            let slice = sample.stack[sample.stack.count / 2].nearest
             guard let slice = voxels.baseAddress.map({ $0 + slice * shape.x * shape.y }) else { return }
             for row in 0..<crop {
                 let line = output + row * crop
@@ -70,6 +69,12 @@ struct SamplePainter: Sendable {
                 }
             }
         }
+        // In stage 1 a lesion is liver.
+        guard source.tellsLesions else { return }
+        let painter = LesionPainter(
+            place: sample.place, crop: crop, source: source,
+            position: sample.stack[sample.stack.count / 2].position)
+        for lesion in sample.lesions { painter.paintLabels(lesion, into: output) }
     }
 
     /// For each row, the columns whose place is nearest to a pixel of the slice.
@@ -99,6 +104,33 @@ struct SamplePainter: Sendable {
         while last < crop, last >= first, isInside(last) { last += 1 }
         while last > first, !isInside(last - 1) { last -= 1 }
         return first..<max(first, last)
+    }
+
+    /// Reads a slice of a sample from the slices of its case.
+    private func interpolate(
+        _ blend: SliceBlend, of source: TrainingCase, _ place: Placement, spans: [Range<Int>],
+        into output: UnsafeMutablePointer<Float>
+    ) {
+        let shape = source.ct.shape
+        var line = [Float](repeating: 0, count: crop)
+        source.ct.voxels.withUnsafeBufferPointer { voxels in
+            guard let start = voxels.baseAddress else { return }
+            for row in 0..<crop {
+                let target = output + row * crop
+                target.update(repeating: Float(window.lowerBound), count: crop)
+                for (number, share) in blend.shares.enumerated() {
+                    let slice = start + share.slice * shape.x * shape.y
+                    line.withUnsafeMutableBufferPointer { line in
+                        guard let line = line.baseAddress else { return }
+                        interpolate(slice, shape, place, row: row, columns: spans[row], into: line)
+                        for column in spans[row] {
+                            let part = share.weight * line[column]
+                            target[column] = number == 0 ? part : target[column] + part
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Reads a row of a sample from a slice, bilinearly; pixels beyond the slice's edge are its edge's.

@@ -25,6 +25,14 @@ public struct SamplingOptions: Equatable, Sendable {
     /// The lower end of a narrower window, in HU, drawn for each sample: values below it are raised to it, so that
     /// files which were clipped at different values look alike. Nil leaves it out.
     public var windowFloor: ClosedRange<Double>?
+    /// The most HU by which a random rising curve moves values within the window, in half of the samples: other phases
+    /// and other fillings of vessels and gut. 0 leaves it out.
+    public var contrast: Double
+    /// Distances between slices in mm that half of the samples of neighbouring slices are given, spread evenly over
+    /// ratios: by leaving out or averaging slices, or by interpolating between them. Nil leaves it out.
+    public var thickness: ClosedRange<Double>?
+    /// Share of the samples, of those that are not aimed at a real lesion, with lesions painted into the liver.
+    public var painted: Double
     /// 0 draws all slices equally often, 1 all cases; between, a case counts as its number of slices to the power
     /// 1 - balance. A file of single slices is one case.
     public var balance: Double
@@ -39,7 +47,8 @@ public struct SamplingOptions: Equatable, Sendable {
     public init(
         crop: Int = 320, batch: Int = 8, flip: Bool = true, scale: ClosedRange<Double>? = nil, rotation: Double = 0,
         shift: Double = 0, noise: Double = 0, blur: Bool = false, zReverse: Bool = false,
-        windowFloor: ClosedRange<Double>? = nil, balance: Double = 0, lesionShare: Double = 0,
+        windowFloor: ClosedRange<Double>? = nil, contrast: Double = 0, thickness: ClosedRange<Double>? = nil,
+        painted: Double = 0, balance: Double = 0, lesionShare: Double = 0,
         phantomShare: Double? = nil, singleShare: Double? = nil
     ) {
         self.crop = crop
@@ -52,6 +61,9 @@ public struct SamplingOptions: Equatable, Sendable {
         self.blur = blur
         self.zReverse = zReverse
         self.windowFloor = windowFloor
+        self.contrast = contrast
+        self.thickness = thickness
+        self.painted = painted
         self.balance = balance
         self.lesionShare = lesionShare
         self.phantomShare = phantomShare
@@ -81,6 +93,13 @@ public struct SamplingOptions: Equatable, Sendable {
                 windowFloor.lowerBound.isFinite && windowFloor.upperBound.isFinite, "window floor",
                 "\(windowFloor.lowerBound) to \(windowFloor.upperBound) HU", "two finite numbers")
         }
+        try require((0...60).contains(contrast), "contrast", "\(contrast) HU", "between 0 and 60 HU")
+        if let thickness {
+            try require(
+                thickness.lowerBound >= 0.1 && thickness.upperBound <= 20, "thickness",
+                "\(thickness.lowerBound) to \(thickness.upperBound) mm", "between 0.1 and 20 mm")
+        }
+        try require((0...1).contains(painted), "share of painted lesions", "\(painted)", "between 0 and 1")
         try require((0...1).contains(balance), "balance", "\(balance)", "between 0 and 1")
         try require((0...1).contains(lesionShare), "lesion share", "\(lesionShare)", "between 0 and 1")
         let shares = [phantomShare ?? 0, singleShare ?? 0]

@@ -28,6 +28,10 @@ public struct TrainingCase: Sendable {
     let regions: [SliceRegion]
     /// For each slice, how many of its pixels are of the class lesion.
     let lesionPixels: [Int]
+    /// Whether lesions are a class of their own: stage lesion.
+    let tellsLesions: Bool
+    /// The median HU of the liver without its lesions; 0 where there is none.
+    let liverHU: Float
     /// The lowest and the highest HU in `ct`: what lay beyond has been clipped, here or in the file.
     let lowest, highest: Float
 
@@ -69,9 +73,11 @@ public struct TrainingCase: Sendable {
         let slices = prepareSlices(ct, mask, keeping: range, classes: classes, team: team)
         self.name = name
         self.kind = kind
+        tellsLesions = options.stage == .lesion
         self.ct = Volume(shape: shape, spacing: spacing, voxels: slices.ct)
         labels = Volume(shape: shape, spacing: spacing, voxels: slices.labels)
         lesionPixels = slices.facts.map { classes[Int(Label.lesion)] == Label.lesion ? $0.lesionPixels : 0 }
+        liverHU = Self.median(of: slices.ct, where: slices.labels)
         lowest = Float(slices.facts.map(\.lowest).min() ?? 0)
         highest = Float(slices.facts.map(\.highest).max() ?? 0)
 
@@ -91,6 +97,28 @@ public struct TrainingCase: Sendable {
             centres = []
             regions = Array(repeating: whole, count: shape.z)
         }
+    }
+
+    /// Whether a class is liver, or a lesion in it.
+    @inline(__always) static func isLiver(_ label: UInt8) -> Bool {
+        label == Label.liver || label == Label.lesion || label == Batch.foreground
+    }
+
+    /// The median of the voxels that are liver and not known to be lesion.
+    private static func median(of ct: [Int16], where labels: [UInt8]) -> Float {
+        var counts = [Int](repeating: 0, count: 1 << 16)
+        var count = 0
+        for index in labels.indices where labels[index] == Label.liver || labels[index] == Batch.foreground {
+            counts[Int(ct[index]) + 1 << 15] += 1
+            count += 1
+        }
+        guard count > 0 else { return 0 }
+        var before = 0
+        let value = counts.firstIndex { number in
+            before += number
+            return 2 * before >= count
+        }
+        return Float((value ?? 0) - 1 << 15)
     }
 
     /// What each ``Label`` value becomes.

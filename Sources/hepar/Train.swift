@@ -41,6 +41,11 @@ struct Train: ParsableCommand {
             team: team,
             report: log.say)
         let source = BatchSource(training, options: sampling, seed: recipe.seed)
+        if let sheet = task.sheet {
+            try sampleSheet(count: 24) { source.batch($0, team: team) }.writePNG(to: URL(filePath: sheet))
+            print("The first samples are in \(sheet).")
+            return
+        }
         var settings = settings(
             training, loss: loss, samplesPerEpoch: source.samplesPerEpoch, width: network.architecture.width)
         settings.minutes = task.minutes
@@ -121,6 +126,9 @@ struct TrainTaskOptions: ParsableArguments {
 
     @Flag(help: "Go on from the output folder's checkpoint; without one, begin.")
     var resume = false
+
+    @Option(help: "Draw the first samples into this PNG, and train nothing.")
+    var sheet: String?
 
     @Option(help: "Save and stop after this many minutes.")
     var minutes: Double?

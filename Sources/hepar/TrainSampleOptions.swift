@@ -32,6 +32,16 @@ struct TrainSampleOptions: ParsableArguments {
         help: "Raise values below a number of HU drawn from low,high to it, as a narrower window would.")
     var windowFloor: String?
 
+    @Option(
+        help: "Move values within the window by a random rising curve, by up to this many HU, in half of the samples.")
+    var contrast = 0.0
+
+    @Option(help: "Give half of the stacks another distance between slices: low,high in mm, such as 1,10.")
+    var thickness: String?
+
+    @Option(help: "Share of the samples, of those not aimed at a real lesion, with lesions painted into the liver.")
+    var painted = 0.0
+
     @Option(help: "0 draws all slices equally often, 1 all cases; between is between.")
     var balance = 0.0
 
@@ -49,7 +59,8 @@ struct TrainSampleOptions: ParsableArguments {
         let options = SamplingOptions(
             crop: crop, batch: batch, flip: flip, scale: try scale.map { try numberRange($0, "--scale") },
             rotation: rotation, shift: intensityShift, noise: noise, blur: blur, zReverse: zReverse,
-            windowFloor: try windowFloor.map { try numberRange($0, "--window-floor") }, balance: balance,
+            windowFloor: try windowFloor.map { try numberRange($0, "--window-floor") }, contrast: contrast,
+            thickness: try thickness.map { try numberRange($0, "--thickness") }, painted: painted, balance: balance,
             lesionShare: lesionShare, phantomShare: phantomShare, singleShare: singleShare)
         try options.check()
         return options
@@ -60,7 +71,9 @@ struct TrainSampleOptions: ParsableArguments {
         [
             "--crop": "\(crop)", "--flip": "\(flip)", "--scale": scale ?? "off", "--rotation": "\(rotation)",
             "--intensity-shift": "\(intensityShift)", "--noise": "\(noise)", "--blur": "\(blur)",
-            "--z-reverse": "\(zReverse)", "--window-floor": windowFloor ?? "off", "--balance": "\(balance)",
+            "--z-reverse": "\(zReverse)", "--window-floor": windowFloor ?? "off", "--contrast": "\(contrast)",
+            "--thickness": thickness ?? "off", "--painted": "\(painted)",
+            "--balance": "\(balance)",
             "--lesion-share": "\(lesionShare)", "--phantom-share": phantomShare.map { "\($0)" } ?? "by number",
             "--single-share": singleShare.map { "\($0)" } ?? "by number",
         ]

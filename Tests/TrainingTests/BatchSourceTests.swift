@@ -38,7 +38,7 @@ import Testing
         #expect(source.samplesPerEpoch == expected.count)
         let epochs = (0..<3).map { epoch in
             (0..<expected.count).map { source.samples(of: epoch * expected.count + $0)[0] }.map {
-                [$0.item, $0.stack[2]]
+                [$0.item, $0.stack[2].nearest]
             }
         }
         for epoch in epochs { #expect(epoch.sorted { $0.lexicographicallyPrecedes($1) } == expected) }
@@ -60,7 +60,7 @@ import Testing
 
     private func stacks(_ item: TrainingCase, of slice: Int, _ options: SamplingOptions) -> Set<[Int]> {
         let source = BatchSource(data([item]), options: options, seed: 2)
-        return Set((0..<100).map { source.samples(of: $0)[0].stack }.filter { $0[2] == slice })
+        return Set((0..<100).map { source.samples(of: $0)[0].stack.map(\.nearest) }.filter { $0[2] == slice })
     }
 
     /// The stack's channels are the slices in order, and the label is the middle one's.
@@ -205,7 +205,8 @@ import Testing
             for (number, sample) in source.samples(of: step).enumerated() {
                 let found = Set(batch.labels[number * 4_096..<(number + 1) * 4_096])
                 #expect(found.isSubset(of: sample.item == 0 ? [0, 1, 2] : [0, Batch.foreground]))
-                #expect(found.contains(Batch.foreground) == (sample.item == 1 && (2...4).contains(sample.stack[2])))
+                #expect(
+                    found.contains(Batch.foreground) == (sample.item == 1 && (2...4).contains(sample.stack[2].nearest)))
             }
         }
     }

@@ -10,11 +10,12 @@ import Testing
 
     private func sample(
         _ place: Placement, stack: [Int] = [1, 2, 3], shift: Float = 0, gain: Float = 0, noise: Float = 0,
-        isGrained: Bool = false, blur: Float = 0, floor: Float = -200
+        isGrained: Bool = false, blur: Float = 0, floor: Float = -200, lesions: [PaintedLesion] = []
     ) -> Sample {
         Sample(
-            item: 0, stack: stack, place: place, shift: shift, gain: gain, noise: noise, isGrained: isGrained,
-            noiseSeed: 9, blur: blur, floor: floor)
+            item: 0, stack: stack.map { SliceBlend($0, count: 100) }, place: place, shift: shift, gain: gain,
+            noise: noise, isGrained: isGrained,
+            noiseSeed: 9, blur: blur, floor: floor, curve: nil, lesions: lesions)
     }
 
     private func paint(_ sample: Sample, _ item: TrainingCase, channel: Int = 0, crop: Int = 64) -> [Float] {
