@@ -19,6 +19,10 @@ public struct ModelMetadata: Equatable, Sendable {
     public var window: ClosedRange<Double>
     /// Distance between voxel centres along x, y and z in mm that the CT is resampled to; nil keeps the CT's own.
     public var spacing: SIMD3<Double>?
+    /// Of a lesion model: the least probability of lesion that one voxel of a component must have; nil takes the paper's.
+    public var lesionProbability: Double?
+    /// Of a lesion model: liver voxels of at least this probability of lesion are lesion too; nil leaves the argmax.
+    public var lesionExtent: Double?
     /// Terms under which the model may be used.
     public var licence: String
     /// What the model was trained on.
@@ -26,11 +30,14 @@ public struct ModelMetadata: Equatable, Sendable {
 
     /// Metadata of a model made here.
     public init(
-        stage: Stage, window: ClosedRange<Double>, spacing: SIMD3<Double>?, licence: String, trainedOn: String
+        stage: Stage, window: ClosedRange<Double>, spacing: SIMD3<Double>?, lesionProbability: Double? = nil,
+        lesionExtent: Double? = nil, licence: String, trainedOn: String
     ) {
         self.stage = stage
         self.window = window
         self.spacing = spacing
+        self.lesionProbability = lesionProbability
+        self.lesionExtent = lesionExtent
         self.licence = licence
         self.trainedOn = trainedOn
     }
@@ -65,14 +72,22 @@ public struct ModelMetadata: Equatable, Sendable {
             }
             spacing = SIMD3(steps[0], steps[1], steps[2])
         }
+        func probability(_ key: String) throws(ModelError) -> Double? {
+            guard let text = metadata[key] else { return nil }
+            guard let value = numbers(in: text, count: 1)?.first, value > 0, value < 1 else {
+                throw fault(key, text, "a number between 0 and 1, as in 0.8")
+            }
+            return value
+        }
         self.init(
-            stage: stage, window: window[0]...window[1], spacing: spacing, licence: try value("licence"),
-            trainedOn: try value("trained_on"))
+            stage: stage, window: window[0]...window[1], spacing: spacing,
+            lesionProbability: try probability("lesion_probability"), lesionExtent: try probability("lesion_extent"),
+            licence: try value("licence"), trainedOn: try value("trained_on"))
     }
 
     /// The keys and values that a safetensors file carries.
     public var dictionary: [String: String] {
-        [
+        var values = [
             "hepar_format": Self.format,
             "stage": stage.rawValue,
             "window_hu": "\(short(window.lowerBound)),\(short(window.upperBound))",
@@ -80,6 +95,9 @@ public struct ModelMetadata: Equatable, Sendable {
             "licence": licence,
             "trained_on": trainedOn,
         ]
+        values["lesion_probability"] = lesionProbability.map(short)
+        values["lesion_extent"] = lesionExtent.map(short)
+        return values
     }
 }
 

@@ -81,18 +81,21 @@ extension Segmenter {
         let found = try findLiver(
             volume, options: options, given: given, limit: limit, journal: journal, timings: &timings,
             progress: progress)
-        guard let box = found else { return noLiver(volume, options, timings: timings) }
+        guard let region = found else { return noLiver(volume, options, timings: timings) }
+        let box = region.box
         let answer = try timings.time("stage2_network") {
             try lesionStage(
-                volume, box: box, keepsProbabilities: options.probabilities, network: lesion,
-                window: lesionMetadata.window, team: team, journal: journal
+                volume, region: region, keepsProbabilities: options.probabilities, networks: lesion, team: team,
+                journal: journal
             ) {
                 try progress(SliceProgress(stage: .lesions, done: $0, total: box.z.count))
             }
         }
         try progress(SliceProgress(stage: .rules, done: 0, total: 1))
         let probabilities = answer.map.map { place($0, in: box, of: volume.shape, spacing: volume.spacing) }
-        let ruled = timings.time("rules") { applyRules(answer, threshold: Self.lesionThreshold, team: team) }
+        let ruled = timings.time("rules") {
+            applyRules(answer, threshold: lesion.metadata.lesionProbability ?? Self.lesionThreshold, team: team)
+        }
         guard let liver = ruled.liver else {
             return noLiver(volume, options, probabilities: probabilities, timings: timings)
         }
@@ -108,14 +111,12 @@ extension Segmenter {
     private func findLiver(
         _ volume: Volume<Float>, options: Options, given: Volume<UInt8>?, limit: Int, journal: SliceJournal?,
         timings: inout Timings, progress: ProgressHandler
-    ) throws -> Box? {
+    ) throws -> LiverRegion? {
         let coarse = try timings.time("stage1_resample") {
-            try liverMetadata.spacing.map { try resampleLinear(volume, to: $0, limit: limit, team: team) } ?? volume
+            try liver.metadata.spacing.map { try resampleLinear(volume, to: $0, limit: limit, team: team) } ?? volume
         }
         let mask = try timings.time("stage1_network") {
-            try liverMask(
-                coarse, network: liver, window: liverMetadata.window, team: team, journal: journal
-            ) {
+            try liverMask(coarse, networks: liver, team: team, journal: journal) {
                 try progress(SliceProgress(stage: .liver, done: $0, total: coarse.shape.z))
             }
         }
@@ -123,9 +124,10 @@ extension Segmenter {
             let liver = given ?? mask
             let components = connectedComponents(of: liver, where: { $0 != 0 }, team: team)
             return indexOfLargest(components).flatMap {
-                liverRegion(
-                    of: components[$0].box, coarse: liver.spacing, shape: volume.shape, spacing: volume.spacing,
-                    margin: options.full ? nil : Self.margin)
+                let region = LiverRegion(
+                    around: components[$0], coarse: liver.shape, coarseSpacing: liver.spacing, shape: volume.shape,
+                    spacing: volume.spacing, margin: Self.margin, reach: Self.reach, team: team)
+                return options.full ? region?.whole(volume.shape) : region
             }
         }
     }

@@ -1,31 +1,102 @@
+import Compute
 import Imaging
 
-/// The box of a CT in which stage 2 looks: the largest liver component of stage 1 brought to the CT's grid (nearest
-/// voxel), its z range, and its x-y range grown by `margin`.
-///
-/// - Parameters:
-///   - liver: the component's box on stage 1's grid of spacing `coarse`, in mm.
-///   - margin: millimetres on each side in x and y; nil takes whole slices, as the paper did.
-/// - Returns: nil if no voxel centre of the CT falls into the box.
-func liverRegion(
-    of liver: Box, coarse: SIMD3<Double>, shape: Shape, spacing: SIMD3<Double>, margin: Double?
-) -> Box? {
-    func range(_ coarseRange: Range<Int>, axis: Int, count: Int, coarseCount: Int) -> Range<Int>? {
-        let inside = (0..<count).filter { index in
-            coarseRange.contains(min(Int((Double(index) + 0.5) * spacing[axis] / coarse[axis]), coarseCount - 1))
+/// Where in a CT stage 2 looks, and where its answer is taken.
+struct LiverRegion {
+    /// The rows, columns and slices that the network sees.
+    let box: Box
+    /// For each voxel of stage 1's grid, 1 where stage 2's answer is taken; nil takes all of the box.
+    private let near: Volume<UInt8>?
+    /// Where `near` begins on stage 1's grid.
+    private let corner: SIMD3<Int>
+    /// For each x, y and z of the CT, the place on stage 1's grid.
+    private let places: [[Int]]
+
+    /// A box of which all is taken.
+    init(box: Box) {
+        self.box = box
+        near = nil
+        corner = .zero
+        places = []
+    }
+
+    /// The surroundings of a liver that stage 1 found: the network sees the component's box grown by `margin` in x and y;
+    /// its answer is taken within `reach` of the component, the slices below and above it included.
+    ///
+    /// The reach mends what stage 1 missed of the rim and of the domes, and keeps out what hangs together with the liver
+    /// only in stage 2's eyes.
+    ///
+    /// - Parameters:
+    ///   - liver: the component on stage 1's grid, which has the shape `coarse` and the spacing `coarseSpacing` in mm.
+    ///   - shape: the CT's.
+    ///   - spacing: the CT's, in mm.
+    ///   - margin: millimetres.
+    ///   - reach: millimetres between voxel centres.
+    /// - Returns: nil if no voxel centre of the CT falls near the component.
+    init?(
+        around liver: Component, coarse: Shape, coarseSpacing: SIMD3<Double>, shape: Shape, spacing: SIMD3<Double>,
+        margin: Double, reach: Double, team: ThreadTeam
+    ) {
+        func grown(_ range: Range<Int>, axis: Int) -> Range<Int> {
+            let voxels = Int((reach / coarseSpacing[axis]).rounded(.down))
+            return max(0, range.lowerBound - voxels)..<min(coarse[axis], range.upperBound + voxels)
         }
-        guard let first = inside.first, let last = inside.last else { return nil }
-        return first..<last + 1
+        let surroundings = Box(
+            x: grown(liver.box.x, axis: 0), y: grown(liver.box.y, axis: 1), z: grown(liver.box.z, axis: 2))
+        let corner = SIMD3(surroundings.x.lowerBound, surroundings.y.lowerBound, surroundings.z.lowerBound)
+        var mask = Volume<UInt8>(shape: surroundings.shape, spacing: coarseSpacing, filledWith: 0)
+        for run in liver.runs {
+            let start = mask.shape.index(Int(run.xStart) - corner.x, Int(run.y) - corner.y, Int(run.z) - corner.z)
+            for index in start..<start + run.count { mask.voxels[index] = 1 }
+        }
+        let distances = squaredDistances(to: mask, team: team)
+        for index in mask.voxels.indices where distances.voxels[index] <= reach * reach { mask.voxels[index] = 1 }
+
+        // The nearest voxel, as `resampleNearest` takes it.
+        let places = (0..<3).map { axis in
+            (0..<shape[axis]).map {
+                min(Int((Double($0) + 0.5) * spacing[axis] / coarseSpacing[axis]), coarse[axis] - 1)
+            }
+        }
+        func range(_ coarse: Range<Int>, axis: Int, margin: Double) -> Range<Int>? {
+            let inside = places[axis].indices.filter { coarse.contains(places[axis][$0]) }
+            guard let first = inside.first, let last = inside.last else { return nil }
+            let voxels = Int((margin / spacing[axis]).rounded(.up))
+            return max(0, first - voxels)..<min(shape[axis], last + 1 + voxels)
+        }
+        guard let x = range(liver.box.x, axis: 0, margin: margin), let y = range(liver.box.y, axis: 1, margin: margin),
+            let z = range(surroundings.z, axis: 2, margin: 0)
+        else { return nil }
+        box = Box(x: x, y: y, z: z)
+        near = mask
+        self.corner = corner
+        self.places = places
     }
-    func grown(_ range: Range<Int>, axis: Int, count: Int) -> Range<Int> {
-        guard let margin else { return 0..<count }
-        let voxels = Int((margin / spacing[axis]).rounded(.up))
-        return max(0, range.lowerBound - voxels)..<min(count, range.upperBound + voxels)
+
+    /// The same slices, but of each the whole, all of which is taken: as the paper did.
+    func whole(_ shape: Shape) -> LiverRegion { LiverRegion(box: Box(x: 0..<shape.x, y: 0..<shape.y, z: box.z)) }
+
+    /// Sets what lies outside the region to background in a row of labels.
+    ///
+    /// - Parameters:
+    ///   - slice: counted from the box's first.
+    ///   - row: counted from the box's first.
+    ///   - labels: as many as the box has columns.
+    func clear(_ labels: UnsafeMutablePointer<UInt8>, row: Int, slice: Int) {
+        guard let near else { return }
+        let z = places[2][box.z.lowerBound + slice] - corner.z
+        let y = places[1][box.y.lowerBound + row] - corner.y
+        guard near.shape.z > z, z >= 0, near.shape.y > y, y >= 0 else {
+            labels.update(repeating: Label.background, count: box.x.count)
+            return
+        }
+        let start = near.shape.index(0, y, z)
+        let width = near.shape.x
+        near.voxels.withUnsafeBufferPointer { near in
+            for column in 0..<box.x.count {
+                let x = places[0][box.x.lowerBound + column] - corner.x
+                if x < 0 || x >= width || near[start + x] == 0 { labels[column] = Label.background }
+            }
+        }
     }
-    let coarseShape = resampledShape(shape, from: spacing, to: coarse)
-    guard let x = range(liver.x, axis: 0, count: shape.x, coarseCount: coarseShape.x),
-        let y = range(liver.y, axis: 1, count: shape.y, coarseCount: coarseShape.y),
-        let z = range(liver.z, axis: 2, count: shape.z, coarseCount: coarseShape.z)
-    else { return nil }
-    return Box(x: grown(x, axis: 0, count: shape.x), y: grown(y, axis: 1, count: shape.y), z: z)
 }

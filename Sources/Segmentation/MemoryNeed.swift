@@ -22,20 +22,20 @@ extension Segmenter {
     public func cost(
         shape: Shape, spacing: SIMD3<Double>, options: Options, hasReference: Bool
     ) -> ScanCost {
-        let coarse = liverMetadata.spacing.map { resampledShape(shape, from: spacing, to: $0) } ?? shape
+        let coarse = liver.metadata.spacing.map { resampledShape(shape, from: spacing, to: $0) } ?? shape
         let voxels = shape.count
         let stages = max(5 * coarse.count, voxels * (options.probabilities ? 4 : 2))
         let reference = hasReference ? voxels + voxels / 4 : 0
         let slack = 32 << 20
         let networks = [(liver, coarse), (lesion, shape)].reduce(0) { sum, part in
-            let (network, shape) = part
+            let (stage, shape) = part
             let height = (shape.y + 15) / 16 * 16
             let width = (shape.x + 15) / 16 * 16
-            let planes = 4 * (network.slices + network.classes) * height * width
-            return sum + network.memoryBytes(batch: 1, height: height, width: width) + planes
+            return sum + stage.memoryBytes(height: height, width: width)
         }
         // Stage 2 sees the liver's box only: about a third of an abdomen.
-        let work = (Double(coarse.count) + 0.3 * Double(voxels)) / 1e6
+        let work =
+            (Double(liver.networks.count * coarse.count) + 0.3 * Double(lesion.networks.count * voxels)) / 1e6
         return ScanCost(bytes: 4 * voxels + stages + reference + networks + slack, work: work)
     }
 }

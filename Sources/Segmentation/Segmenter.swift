@@ -10,7 +10,7 @@ import Inference
 public final class Segmenter: Sendable {
     /// What the user may choose for one scan.
     public struct Options: Codable, Equatable, Sendable {
-        /// Stage 2 on whole slices, as the paper did, instead of the liver's box and 32 mm around it.
+        /// Stage 2 on whole slices, as the paper did, instead of the liver's surroundings.
         public var full = false
         /// Keep the lesion probability of every voxel that stage 2 looked at.
         public var probabilities = false
@@ -29,15 +29,15 @@ public final class Segmenter: Sendable {
         }
     }
 
-    /// Facts of one model file, for reports.
+    /// Facts of one stage's model, for reports.
     public struct ModelFacts: Codable, Equatable, Sendable {
-        /// Base width of the network; the paper's is 64.
+        /// Base width of the (first) network; the paper's is 64.
         public let width: Int
         /// The HU window that the model was trained with.
         public let windowHu: [Double]
         /// The spacing that it works at in mm; null means the scan's own.
         public let spacingMm: [Double]?
-        /// SHA-256 of the file, in hexadecimal digits.
+        /// SHA-256 of the file, in hexadecimal digits; of several files with `+` between them.
         public let sha256: String?
 
         enum CodingKeys: String, CodingKey {
@@ -50,21 +50,30 @@ public final class Segmenter: Sendable {
 
     /// Millimetres that the liver's box is grown by in x and y before stage 2.
     static let margin = 32.0
-    /// METHOD step 8: a lesion needs a voxel of at least this probability.
+    /// METHOD step 4: millimetres around stage 1's liver within which stage 2's answer is taken.
+    static let reach = 6.0
+    /// METHOD step 8: a lesion needs a voxel of at least this probability, where the model does not say another.
     static let lesionThreshold = 0.80
 
     /// How convolutions are computed.
     public let algorithm: Algorithm
     /// The model folder's last path component.
     public let modelName: String
-    /// Facts of the two model files.
-    public let liverModel, lesionModel: ModelFacts
+    /// Facts of stage 1's model.
+    public var liverModel: ModelFacts { liver.facts }
+    /// Facts of stage 2's model.
+    public var lesionModel: ModelFacts { lesion.facts }
 
-    let liver, lesion: Network
-    let liverMetadata, lesionMetadata: ModelMetadata
+    let liver, lesion: StageNetworks
     let team: ThreadTeam
 
-    /// Loads `liver.safetensors` and `lesion.safetensors` of a model folder.
+    /// A stage's files in a model folder: the first, whether it is there or not, and those numbered from 2 on.
+    public static func files(of stage: ModelMetadata.Stage, in folder: URL) -> [URL] {
+        StageNetworks.files(of: stage, in: folder)
+    }
+
+    /// Loads `liver.safetensors` and `lesion.safetensors` of a model folder. A stage may have more networks, in
+    /// `lesion-2.safetensors` and so on: their probabilities are averaged.
     ///
     /// - Parameter instructions: vector instructions, which this CPU must have; nil takes the best. Others give the same
     ///   probabilities but for the last bits: docs/reliability.md, "The same numbers".
@@ -75,37 +84,11 @@ public final class Segmenter: Sendable {
         self.team = team
         self.algorithm = algorithm
         modelName = folder.standardizedFileURL.lastPathComponent
-        func load(
-            _ stage: ModelMetadata.Stage, classes: Int
-        ) throws(ModelError) -> (Network, ModelMetadata, ModelFacts) {
-            let (model, facts) = try Self.read(stage, classes: classes, folder)
-            return (
-                try Network(model, algorithm: algorithm, instructions: instructions, team: team), model.metadata, facts
-            )
+        func load(_ stage: ModelMetadata.Stage, classes: Int) throws(ModelError) -> StageNetworks {
+            try StageNetworks(
+                stage, classes: classes, in: folder, algorithm: algorithm, instructions: instructions, team: team)
         }
-        (liver, liverMetadata, liverModel) = try load(.liver, classes: 2)
-        (lesion, lesionMetadata, lesionModel) = try load(.lesion, classes: 3)
-    }
-
-    private static func read(
-        _ stage: ModelMetadata.Stage, classes: Int, _ folder: URL
-    ) throws(ModelError) -> (ModelFile, ModelFacts) {
-        let url = folder.appending(path: "\(stage.rawValue).safetensors")
-        let model = try ModelFile(reading: url)
-        guard model.metadata.stage == stage else {
-            throw .invalidMetadata(
-                key: "stage",
-                reason: "\(url.lastPathComponent) is a model of stage \"\(model.metadata.stage.rawValue)\"")
-        }
-        guard model.classes == classes else {
-            throw .invalidMetadata(
-                key: "stage", reason: "\(url.lastPathComponent) has \(model.classes) classes; this stage has \(classes)"
-            )
-        }
-        let window = model.metadata.window
-        let facts = ModelFacts(
-            width: model.width, windowHu: [window.lowerBound, window.upperBound],
-            spacingMm: model.metadata.spacing.map { [$0.x, $0.y, $0.z] }, sha256: model.sha256)
-        return (model, facts)
+        liver = try load(.liver, classes: 2)
+        lesion = try load(.lesion, classes: 3)
     }
 }

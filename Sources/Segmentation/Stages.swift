@@ -8,15 +8,15 @@ import Inference
 /// - Parameter journal: gives the slices of an earlier run, and keeps those of this one.
 /// - Throws: what `progress` throws, between slices.
 func liverMask(
-    _ volume: Volume<Float>, every: Int = 1, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
-    journal: SliceJournal? = nil, progress: (_ done: Int) throws -> Void
+    _ volume: Volume<Float>, every: Int = 1, networks: StageNetworks, team: ThreadTeam, journal: SliceJournal? = nil,
+    progress: (_ done: Int) throws -> Void
 ) throws -> Volume<UInt8> {
     let box = Box(x: 0..<volume.shape.x, y: 0..<volume.shape.y, z: 0..<volume.shape.z)
     var mask = emptyLabels(of: box, every: every, spacing: volume.spacing)
     let shape = mask.shape
     let size = shape.x * shape.y
     try forEachSlice(
-        of: volume, box: box, every: every, network: network, window: window, team: team, journal: journal,
+        of: volume, box: box, every: every, networks: networks, team: team, journal: journal,
         progress: progress,
         restore: { slice, payload in
             guard payload.count == size else { return false }
@@ -97,18 +97,21 @@ extension SliceProbabilities {
     }
 }
 
-/// Runs model 2 on every `every`-th slice of `box`: argmax of the three classes and the lesion probability where it is
-/// lesion.
+/// Runs model 2 on every `every`-th slice of a region: argmax of the three classes, with the extent of lesions that the
+/// model asks for, and the lesion probability where it is lesion.
 ///
 /// - Parameters:
+///   - region: what the network sees, and where its answer is taken; elsewhere is background.
 ///   - keepsProbabilities: keeps the lesion probability of every voxel as well.
 ///   - journal: gives the slices of an earlier run, and keeps those of this one.
 /// - Throws: what `progress` throws, between slices.
 func lesionStage(
-    _ volume: Volume<Float>, box: Box, every: Int = 1, keepsProbabilities: Bool = false, network: Network,
-    window: ClosedRange<Double>, team: ThreadTeam, journal: SliceJournal? = nil,
+    _ volume: Volume<Float>, region: LiverRegion, every: Int = 1, keepsProbabilities: Bool = false,
+    networks: StageNetworks, team: ThreadTeam, journal: SliceJournal? = nil,
     progress: (_ done: Int) throws -> Void
 ) throws -> LesionStageResult {
+    let box = region.box
+    let extent = networks.metadata.lesionExtent.map { Float($0) }
     var labels = emptyLabels(of: box, every: every, spacing: volume.spacing)
     let shape = labels.shape
     var map = keepsProbabilities ? labels : nil
@@ -116,7 +119,7 @@ func lesionStage(
     probabilities.reserveCapacity(shape.z)
     let size = shape.x * shape.y
     try forEachSlice(
-        of: volume, box: box, every: every, network: network, window: window, team: team, journal: journal,
+        of: volume, box: box, every: every, networks: networks, team: team, journal: journal,
         progress: progress,
         restore: { slice, payload in
             // Labels, the probabilities of those that are lesion, and the whole map where it is kept.
@@ -155,6 +158,14 @@ func lesionStage(
                         let label = liver[column] > background[column] ? Label.liver : Label.background
                         output[row * shape.x + column] = lesion[column] > healthy ? Label.lesion : label
                     }
+                    let line = output + row * shape.x
+                    if let extent {
+                        for column in 0..<shape.x where line[column] == Label.liver {
+                            let probability = lesionProbability(background + column, plane: plane)
+                            if probability >= extent { line[column] = Label.lesion }
+                        }
+                    }
+                    region.clear(line, row: row, slice: slice * every)
                 }
             }
             probabilities.append(
@@ -191,27 +202,34 @@ private func emptyLabels(of box: Box, every: Int, spacing: SIMD3<Double>) -> Vol
         shape: shape, spacing: spacing * SIMD3(1, 1, Double(every)), filledWith: Label.background)
 }
 
-/// Runs `network` on every `every`-th slice of `box` and hands on its logits: those of class c begin at
+/// Runs `networks` on every `every`-th slice of `box` and hands on its logits: those of class c begin at
 /// `logits + c * plane`, with `width` values a row. `slice` counts the slices run, from 0.
 ///
 /// - Parameters:
 ///   - restore: takes what the journal has of a slice; false where it is not of this slice's form.
 ///   - payload: what the journal keeps of a slice that was handed on.
 private func forEachSlice(
-    of volume: Volume<Float>, box: Box, every: Int, network: Network, window: ClosedRange<Double>, team: ThreadTeam,
-    journal: SliceJournal?, progress: (_ done: Int) throws -> Void,
+    of volume: Volume<Float>, box: Box, every: Int, networks: StageNetworks, team: ThreadTeam, journal: SliceJournal?,
+    progress: (_ done: Int) throws -> Void,
     restore: (_ slice: Int, _ payload: UnsafeRawBufferPointer) -> Bool, payload: (_ slice: Int) -> Data,
     _ body: (_ slice: Int, _ logits: UnsafePointer<Float>, _ width: Int, _ plane: Int) -> Void
 ) throws {
-    let stacks = SliceStacks(of: volume, box: box, window: window, slices: network.slices, batch: 1)
+    let stacks = SliceStacks(of: volume, box: box, window: networks.metadata.window, slices: networks.slices, batch: 1)
     let plane = stacks.height * stacks.width
-    let logits = UnsafeMutablePointer<Float>.allocate(capacity: network.classes * plane)
-    defer { logits.deallocate() }
+    let logits = UnsafeMutablePointer<Float>.allocate(capacity: networks.classes * plane)
+    let scratch =
+        networks.networks.count > 1
+        ? UnsafeMutablePointer<Float>.allocate(capacity: networks.classes * plane) : nil
+    defer {
+        logits.deallocate()
+        scratch?.deallocate()
+    }
     for (index, slice) in stride(from: box.z.lowerBound, to: box.z.upperBound, by: every).enumerated() {
         try progress(slice - box.z.lowerBound)
         if let journal, journal.restore({ restore(index, $0) }) { continue }
         let planes = stacks.stacks(centredOn: slice..<slice + 1, team: team)
-        network.run(planes: planes, batch: 1, height: stacks.height, width: stacks.width, logits: logits)
+        networks.run(
+            planes: planes, height: stacks.height, width: stacks.width, logits: logits, scratch: scratch, team: team)
         body(index, logits, stacks.width, plane)
         journal?.append(payload(index))
     }

@@ -14,15 +14,19 @@ public struct BatchSource: Sendable {
     private let seed: UInt64
     /// All slices, and those with a lesion.
     private let all, lesions: SliceTable
+    /// Where a model was wrong.
+    private let hard: HardTable?
 
     /// The batches of a seed.
     ///
+    /// - Parameter hard: places that ``SamplingOptions/hardShare`` of the samples are drawn from.
     /// - Precondition: `options.check()` throws nothing.
-    public init(_ data: TrainingData, options: SamplingOptions, seed: UInt64) {
+    public init(_ data: TrainingData, options: SamplingOptions, seed: UInt64, hard: HardPlaces? = nil) {
         precondition(options.isSound, "check the options first")
         self.data = data
         self.options = options
         self.seed = seed
+        self.hard = hard.flatMap { HardTable($0, cases: data.cases) }
         all = SliceTable(data.cases, options: options, slices: \.centres)
         lesions = SliceTable(data.cases, options: options) { item in
             item.centres.filter { item.lesionPixels[$0] > 0 }
@@ -88,6 +92,13 @@ public struct BatchSource: Sendable {
         var random = random(stream: 2, number)
         // Never quite at a place's ends, where rounding might choose its neighbour.
         let share = (Double(place) + random.uniform(0.001...0.999)) / Double(samplesPerEpoch)
+        if let hard, options.hardShare > 0, random.unit() < options.hardShare {
+            let entry = hard.entry(at: share)
+            return Sample(
+                item: entry.item, slice: entry.slice, of: data.cases[entry.item], slices: data.slices,
+                aimsAtLesion: false, near: entry.centre, options: options, window: data.options.window,
+                random: &random)
+        }
         let aimsAtLesion = random.unit() < options.lesionShare && !lesions.entries.isEmpty
         let entry = (aimsAtLesion ? lesions : all).entry(at: share)
         return Sample(

@@ -38,12 +38,13 @@ extension Sample {
     ///   - source: the case.
     ///   - slices: slices in a stack, odd.
     ///   - aimsAtLesion: whether the crop is centred near one of the slice's lesion pixels.
+    ///   - hard: a pixel of the slice that the crop is centred near, where the sample is drawn for it.
     ///   - options: what may be altered, and how much.
     ///   - window: the model's window.
     ///   - random: what is drawn from.
     init(
-        item: Int, slice: Int, of source: TrainingCase, slices: Int, aimsAtLesion: Bool, options: SamplingOptions,
-        window: ClosedRange<Double>, random: inout SplitMix64
+        item: Int, slice: Int, of source: TrainingCase, slices: Int, aimsAtLesion: Bool,
+        near hard: SIMD2<Float>? = nil, options: SamplingOptions, window: ClosedRange<Double>, random: inout SplitMix64
     ) {
         self.item = item
         let reach = slices / 2
@@ -56,11 +57,13 @@ extension Sample {
                 around: slice, reach: reach, of: source, thickness: thickness, random: &random)
         }
         self.stack = options.zReverse && random.unit() < 0.5 ? stack.reversed() : stack
-        let isPainted = options.painted > 0 && source.kind == .scan && !aimsAtLesion && random.unit() < options.painted
+        let isPainted =
+            options.painted > 0 && source.kind == .scan && !aimsAtLesion && hard == nil
+            && random.unit() < options.painted
         lesions = isPainted ? PaintedLesion.draw(in: slice, of: source, random: &random) : []
         let aim = lesions.first.map { SIMD2($0.centre.x, $0.centre.y) / SIMD2<Float>(source.pixelSpacing) }
         place = Placement(
-            slice: slice, of: source, aimsAtLesion: aimsAtLesion, near: aim, options: options, random: &random)
+            slice: slice, of: source, aimsAtLesion: aimsAtLesion, near: hard ?? aim, options: options, random: &random)
         shift = Float(options.shift * random.uniform(-1...1))
         gain = Float(options.shift * Self.gainPerHU * random.uniform(-1...1))
         noise = Float(options.noise * random.unit())

@@ -38,6 +38,8 @@ public struct SamplingOptions: Equatable, Sendable {
     public var balance: Double
     /// Share of the samples whose crop is centred near a lesion pixel; lesion stage only, others are drawn as ever.
     public var lesionShare: Double
+    /// Share of the samples that are drawn where a model was wrong, if such places are given.
+    public var hardShare: Double
     /// Share of the samples that come from phantoms; nil counts phantoms as cases like others.
     public var phantomShare: Double?
     /// Share of the samples that come from single slices; nil counts their files as cases like others.
@@ -49,7 +51,7 @@ public struct SamplingOptions: Equatable, Sendable {
         shift: Double = 0, noise: Double = 0, blur: Bool = false, zReverse: Bool = false,
         windowFloor: ClosedRange<Double>? = nil, contrast: Double = 0, thickness: ClosedRange<Double>? = nil,
         painted: Double = 0, balance: Double = 0, lesionShare: Double = 0,
-        phantomShare: Double? = nil, singleShare: Double? = nil
+        hardShare: Double = 0, phantomShare: Double? = nil, singleShare: Double? = nil
     ) {
         self.crop = crop
         self.batch = batch
@@ -66,6 +68,7 @@ public struct SamplingOptions: Equatable, Sendable {
         self.painted = painted
         self.balance = balance
         self.lesionShare = lesionShare
+        self.hardShare = hardShare
         self.phantomShare = phantomShare
         self.singleShare = singleShare
     }
@@ -102,6 +105,7 @@ public struct SamplingOptions: Equatable, Sendable {
         try require((0...1).contains(painted), "share of painted lesions", "\(painted)", "between 0 and 1")
         try require((0...1).contains(balance), "balance", "\(balance)", "between 0 and 1")
         try require((0...1).contains(lesionShare), "lesion share", "\(lesionShare)", "between 0 and 1")
+        try require((0...1).contains(hardShare), "share of hard places", "\(hardShare)", "between 0 and 1")
         let shares = [phantomShare ?? 0, singleShare ?? 0]
         try require(
             shares.allSatisfy { (0...1).contains($0) } && shares[0] + shares[1] <= 1,

@@ -34,8 +34,8 @@ public struct ValidationScores: Equatable, Sendable {
 /// Stage liver: every slice at the model's spacing, largest component, against the reference at that spacing. Stage
 /// lesion: the slices and the box of the reference's liver at the scan's own resolution, with the rules that follow.
 public final class Validator {
-    private let stage: ModelMetadata.Stage
-    private let window: ClosedRange<Double>
+    private let metadata: ModelMetadata
+    private var stage: ModelMetadata.Stage { metadata.stage }
     private let every: Int
     private let team: ThreadTeam
     private var cases: [Loaded] = []
@@ -61,8 +61,7 @@ public final class Validator {
         _ cases: [ValidationCase], metadata: ModelMetadata, every: Int = 1, team: ThreadTeam
     ) throws(TrainingError) {
         precondition(every >= 1)
-        stage = metadata.stage
-        window = metadata.window
+        self.metadata = metadata
         self.every = every
         self.team = team
         for item in cases {
@@ -89,7 +88,7 @@ public final class Validator {
         }
         let whole = Box(x: 0..<ct.shape.x, y: 0..<ct.shape.y, z: 0..<ct.shape.z)
         // A reference without a liver has no region to look at: all of the scan is, for false lesions.
-        let box = stage == .liver ? whole : liverRegion(ofReference: labels, team: team) ?? whole
+        let box = stage == .liver ? whole : liverBox(ofReference: labels, team: team) ?? whole
         return Loaded(name: item.name, ct: ct, box: box, reference: labels.part(box, every: every))
     }
 
@@ -116,10 +115,10 @@ public final class Validator {
         switch stage {
         case .liver:
             return try? findLiver(
-                in: item.ct, every: every, network: network, window: window, team: team, progress: check)
+                in: item.ct, every: every, network: network, metadata: metadata, team: team, progress: check)
         case .lesion:
             return try? findLesions(
-                in: item.ct, box: item.box, every: every, network: network, window: window, team: team,
+                in: item.ct, box: item.box, every: every, network: network, metadata: metadata, team: team,
                 progress: check)
         }
     }

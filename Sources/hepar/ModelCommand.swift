@@ -2,11 +2,12 @@ import ArgumentParser
 import Compute
 import Foundation
 import Inference
+import Segmentation
 
 /// `hepar model`: looks into a model file, or runs it on a tensor.
 struct Model: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Describe or run one model file.", subcommands: [Info.self, Run.self])
+        abstract: "Describe, change or run a model file.", subcommands: [Info.self, Set.self, Run.self])
 
     /// `hepar model info`
     struct Info: ParsableCommand {
@@ -22,8 +23,8 @@ struct Model: ParsableCommand {
             let url = model.map { URL(filePath: $0) } ?? EngineOptions.defaultModelFolder
             var isFolder: ObjCBool = false
             if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue {
-                let stages = ModelMetadata.Stage.allCases.map { url.appending(path: "\($0.rawValue).safetensors") }
-                print(try stages.map(Self.facts).joined(separator: "\n\n"))
+                let files = ModelMetadata.Stage.allCases.flatMap { Segmenter.files(of: $0, in: url) }
+                print(try files.map(Self.facts).joined(separator: "\n\n"))
                 let card = url.appending(path: "card.md")
                 if FileManager.default.fileExists(atPath: card.path) { print("\ncard        \(card.path)") }
             } else {
@@ -31,11 +32,17 @@ struct Model: ParsableCommand {
             }
         }
 
-        private static func facts(of url: URL) throws -> String {
+        fileprivate static func facts(of url: URL) throws -> String {
             let model = try ModelFile(reading: url)
             let metadata = model.metadata
             let spacing = metadata.spacing.map { "\($0.x) x \($0.y) x \($0.z) mm" } ?? "the scan's own"
             let parameters = model.tensors.values.reduce(0) { $0 + $1.values.count }
+            func threshold(_ value: Double?, _ usual: String) -> String { value.map { "\($0)" } ?? usual }
+            let rules = """
+                lesions     with a voxel of at least \(threshold(metadata.lesionProbability, "0.8"))
+                extent      \(metadata.lesionExtent.map { "liver of at least \($0) lesion is lesion" } ?? "the argmax")
+
+                """
             return """
                 stage       \(metadata.stage.rawValue)
                 width       \(model.width)
@@ -44,10 +51,51 @@ struct Model: ParsableCommand {
                 numbers     \(parameters)
                 window      \(metadata.window.lowerBound) to \(metadata.window.upperBound) HU
                 spacing     \(spacing)
+                \(metadata.stage == .lesion ? rules : "")\
                 trained on  \(metadata.trainedOn)
                 licence     \(metadata.licence)
                 sha256      \(model.sha256 ?? "none")
                 """
+        }
+    }
+
+    /// `hepar model set`
+    struct Set: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Set the thresholds that a lesion model asks for.",
+            discussion: "They are chosen on whole scans after training; the weights stay as they are.")
+
+        @Argument(help: "A lesion model's .safetensors file; it is replaced.")
+        var file: String
+
+        @Option(help: "The least probability of lesion that one voxel of a lesion must have.")
+        var lesionProbability: Double?
+
+        @Option(help: "Liver voxels of at least this probability of lesion are lesion too.")
+        var lesionExtent: Double?
+
+        func validate() throws {
+            guard lesionProbability != nil || lesionExtent != nil else {
+                throw ValidationError("Give --lesion-probability or --lesion-extent.")
+            }
+            for value in [lesionProbability, lesionExtent].compactMap({ $0 }) where !(value > 0 && value < 1) {
+                throw ValidationError("\(value) is no threshold. Give a number between 0 and 1.")
+            }
+        }
+
+        func run() throws {
+            let url = URL(filePath: file)
+            let model = try ModelFile(reading: url)
+            var metadata = model.metadata
+            guard metadata.stage == .lesion else {
+                throw UserError("\(file) is a model of stage liver. Only lesion models have thresholds.")
+            }
+            metadata.lesionProbability = lesionProbability ?? metadata.lesionProbability
+            metadata.lesionExtent = lesionExtent ?? metadata.lesionExtent
+            let content = Safetensors(metadata: metadata.dictionary, tensors: model.tensors)
+            let isHalf = model.tensors.values.allSatisfy { $0.values.allSatisfy { Float(Float16($0)) == $0 } }
+            try content.write(to: url, as: isHalf ? .float16 : .float32)
+            print(try Info.facts(of: url))
         }
     }
 

@@ -40,7 +40,8 @@ struct Train: ParsableCommand {
             folders: task.data.map { URL(filePath: $0) }, options: dataOptions, slices: network.architecture.slices,
             team: team,
             report: log.say)
-        let source = BatchSource(training, options: sampling, seed: recipe.seed)
+        let hard = try hardPlaces(in: training, folder: folder, team: team, log: log)
+        let source = BatchSource(training, options: sampling, seed: recipe.seed, hard: hard)
         if let sheet = task.sheet {
             try sampleSheet(count: 24) { source.batch($0, team: team) }.writePNG(to: URL(filePath: sheet))
             print("The first samples are in \(sheet).")
@@ -48,6 +49,7 @@ struct Train: ParsableCommand {
         }
         var settings = settings(
             training, loss: loss, samplesPerEpoch: source.samplesPerEpoch, width: network.architecture.width)
+        if let hard { settings.options["--hard-model"] = hard.model }
         settings.minutes = task.minutes
         if let every = validation.every { settings.validateEvery = every }
         let validator =
@@ -74,6 +76,23 @@ struct Train: ParsableCommand {
             print("Cases skipped: \(training.skipped.count).")
             for item in training.skipped { print("  \(item.name): \(item.reason)") }
         }
+    }
+
+    /// Where --hard-model is wrong: looked for once, and kept in the output folder for --resume.
+    private func hardPlaces(
+        in data: TrainingData, folder: URL, team: ThreadTeam, log: TrainingLog
+    ) throws -> HardPlaces? {
+        guard let file = samples.hardModel else { return nil }
+        let model = try ModelFile(reading: URL(filePath: file))
+        let kept = folder.appending(path: "hard-places.json")
+        if let places = try? JSONDecoder().decode(HardPlaces.self, from: Data(contentsOf: kept)),
+            places.model == model.sha256
+        {
+            return places
+        }
+        let places = try HardPlaces(of: model, in: data, team: team, report: log.say)
+        try JSONEncoder().encode(places).write(to: kept, options: .atomic)
+        return places
     }
 
     /// The network with the weights to begin with.

@@ -48,6 +48,13 @@ struct TrainSampleOptions: ParsableArguments {
     @Option(help: "Share of the samples that are centred near a lesion; stage lesion only.")
     var lesionShare = 0.0
 
+    @Option(
+        help: "A model file of the same stage: where it is wrong on the cases, --hard-share of the samples are drawn.")
+    var hardModel: String?
+
+    @Option(help: "Share of the samples that are drawn where --hard-model is wrong.")
+    var hardShare = 0.3
+
     @Option(help: "Share of the samples that come from phantoms. (default: as their number says)")
     var phantomShare: Double?
 
@@ -61,7 +68,8 @@ struct TrainSampleOptions: ParsableArguments {
             rotation: rotation, shift: intensityShift, noise: noise, blur: blur, zReverse: zReverse,
             windowFloor: try windowFloor.map { try numberRange($0, "--window-floor") }, contrast: contrast,
             thickness: try thickness.map { try numberRange($0, "--thickness") }, painted: painted, balance: balance,
-            lesionShare: lesionShare, phantomShare: phantomShare, singleShare: singleShare)
+            lesionShare: lesionShare,
+            hardShare: hardModel == nil ? 0 : hardShare, phantomShare: phantomShare, singleShare: singleShare)
         try options.check()
         return options
     }
@@ -74,7 +82,9 @@ struct TrainSampleOptions: ParsableArguments {
             "--z-reverse": "\(zReverse)", "--window-floor": windowFloor ?? "off", "--contrast": "\(contrast)",
             "--thickness": thickness ?? "off", "--painted": "\(painted)",
             "--balance": "\(balance)",
-            "--lesion-share": "\(lesionShare)", "--phantom-share": phantomShare.map { "\($0)" } ?? "by number",
+            "--lesion-share": "\(lesionShare)",
+            "--hard-share": hardModel == nil ? "off" : "\(hardShare)",
+            "--phantom-share": phantomShare.map { "\($0)" } ?? "by number",
             "--single-share": singleShare.map { "\($0)" } ?? "by number",
         ]
     }

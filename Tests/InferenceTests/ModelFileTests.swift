@@ -46,6 +46,8 @@ import Testing
         var metadata = Self.metadata
         metadata["spacing_mm"] = "native"
         metadata["window_hu"] = "-40.5, 160"
+        metadata["lesion_probability"] = "0.7"
+        metadata["lesion_extent"] = "0.2"
         let read = try ModelMetadata(metadata)
         #expect(read.spacing == nil)
         #expect(read.window == -40.5...160)

@@ -1,5 +1,6 @@
 import Compute
 import Imaging
+import Inference
 import Testing
 
 @testable import Training
@@ -132,6 +133,34 @@ import Testing
         for step in 0..<4 {
             #expect(
                 source.batch(step, team: ThreadTeam(threads: 1)) == source.batch(step, team: ThreadTeam(threads: 3)))
+        }
+    }
+
+    /// Samples are drawn where a model is wrong, and only there where all of them are.
+    @Test func hardPlacesAreFoundAndDrawn() throws {
+        let item = try flatCase(DataOptions(stage: .liver, window: -40...160))
+        let data = TrainingData([item], options: DataOptions(stage: .liver, window: -40...160))
+        let metadata = ModelMetadata(
+            stage: .liver, window: -40...160, spacing: nil, licence: "CC0", trainedOn: "nothing")
+        // A network without weights that says background everywhere: all of the liver is wrong.
+        var tensors = Architecture(width: 4, slices: 5, classes: 2).randomTensors(seed: 1)
+        tensors["head.weight"] = Tensor(shape: [2, 4, 3, 3], values: [Float](repeating: 0, count: 72))
+        tensors["head.bias"] = Tensor(shape: [2], values: [1, 0])
+        let model = try ModelFile(Safetensors(metadata: metadata.dictionary, tensors: tensors))
+        let hard = try HardPlaces(of: model, in: data, team: team, report: { _ in })
+        // Every second slice from 0; the liver's 80 x 80 pixels touch 36 squares in each of slices 2, 4 ... 18. A square at
+        // its corner has 8 x 8 of it, one at its edge 8 x 16.
+        #expect(Set(hard.places.map(\.slice)) == Set(stride(from: 2, through: 18, by: 2)))
+        #expect(hard.places.count == 9 * 36)
+        #expect(Set(hard.places.map(\.weight)) == [64 - 24, 128 - 24, 256 - 24])
+        let source = BatchSource(
+            data, options: SamplingOptions(crop: 32, batch: 8, hardShare: 1), seed: 3, hard: hard)
+        for sample in (0..<10).flatMap({ source.samples(of: $0) }) {
+            #expect(sample.stack[2].nearest % 2 == 0 && (2...18).contains(sample.stack[2].nearest))
+        }
+        #expect(throws: TrainingError.self) {
+            try HardPlaces(
+                of: model, in: TrainingData([item], options: DataOptions(stage: .liver)), team: team, report: { _ in })
         }
     }
 }

@@ -109,6 +109,31 @@ import Testing
         }
     }
 
+    /// Thresholds are set without touching the weights, and a folder tells of all its files.
+    @Test func modelSetChangesThresholds() throws {
+        try withTemporaryFolder { folder in
+            for name in ["liver", "lesion", "lesion-2"] {
+                let source = name == "liver" ? "liver" : "lesion"
+                try FileManager.default.copyItem(
+                    at: SharedData.repository.appending(path: "Models/default/\(source).safetensors"),
+                    to: folder.appending(path: "\(name).safetensors"))
+            }
+            let file = folder.appending(path: "lesion-2.safetensors")
+            let before = try ModelFile(reading: file)
+            let set = try HeparProcess.run("model", "set", file.path, "--lesion-extent", "0.15")
+            #expect(set.status == 0, "\(set.error)")
+            let after = try ModelFile(reading: file)
+            #expect(after.metadata.lesionExtent == 0.15 && after.tensors == before.tensors)
+            let info = try HeparProcess.run("model", "info", folder.path)
+            #expect(info.output.contains("liver of at least 0.15 lesion is lesion"), "\(info.output)")
+            #expect(info.output.components(separatedBy: "stage       lesion").count == 3)
+            let liver = folder.appending(path: "liver.safetensors").path
+            for arguments in [[liver, "--lesion-extent", "0.2"], [file.path, "--lesion-extent", "2"], [file.path]] {
+                #expect(try HeparProcess.run(HeparProcess.executable, ["model", "set"] + arguments).status != 0)
+            }
+        }
+    }
+
     @Test func modelRunAnswersForATensor() throws {
         try withTemporaryFolder { folder in
             let input = folder.appending(path: "in.safetensors")
