@@ -10,7 +10,7 @@ HEPAR := .build/release/hepar
 export HEPAR_SHARED ?= $(abspath ../shared)
 
 # What `make model` trains on, where it keeps checkpoints and curves, and the model that it makes.
-MODEL_DATA := $(HEPAR_SHARED)/data/train
+MODEL_DATA := $(HEPAR_SHARED)/data
 MODEL_WORK := .build/model
 MODEL := Models/default
 
