@@ -51,6 +51,7 @@ let package = Package(
                 .map { .linkedLibrary($0) }),
         .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .target(name: "CKernels"),
+        .target(name: "CReceive"),
         .target(name: "CSandbox", linkerSettings: [.linkedLibrary("seccomp")]),
         .target(name: "Compute", dependencies: ["CKernels"]),
         .target(name: "Sandbox", dependencies: ["CSandbox"]),
@@ -69,7 +70,9 @@ let package = Package(
             ]),
         .target(name: "Jobs", dependencies: [.product(name: "Logging", package: "swift-log")]),
         .target(name: "SQLiteJobs", dependencies: ["Jobs", .product(name: "GRDB", package: "GRDB.swift")]),
-        .target(name: "HTTPDaemon", dependencies: ["CMicrohttpd", .product(name: "Logging", package: "swift-log")]),
+        .target(
+            name: "HTTPDaemon",
+            dependencies: ["CMicrohttpd", "CReceive", .product(name: "Logging", package: "swift-log")]),
         .target(
             name: "Access",
             dependencies: [

@@ -14,7 +14,8 @@ public enum AccessRefusal: Error, Equatable, Sendable {
     case forbidden(Action)
     /// Without tokens: the request came through a proxy, as this header field shows.
     case forwarded(field: String)
-    /// Without tokens: the request is not from this machine, or was meant for another name than this machine's.
+    /// Without tokens: the request is not from this machine, was meant for another name than this machine's, or came
+    /// from another site's page.
     case notLocal
 }
 
@@ -82,7 +83,8 @@ extension AccessRefusal: CustomStringConvertible {
             "The server runs without tokens and takes no request that a proxy forwarded (\(field)). "
                 + "Its operator must set up tokens first: hepar token add."
         case .notLocal:
-            "The server runs without tokens and answers only its own machine, as localhost, 127.0.0.1 or [::1]. "
+            "The server runs without tokens and answers only its own machine, as localhost, 127.0.0.1 or [::1], and no "
+                + "other site's page. "
                 + "Its operator must set up tokens first: hepar token add."
         }
     }

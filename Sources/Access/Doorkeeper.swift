@@ -38,6 +38,21 @@ public final class Doorkeeper: Sendable {
         proxies.origin(peer: peer, field: value)
     }
 
+    /// Whether a connection's other end is a proxy that all its clients are behind.
+    public func isTrustedProxy(_ peer: String) -> Bool { proxies.include(peer) }
+
+    /// Who sent a request that ``caller(peer:field:at:)`` let in, asked again when it is answered later: its token may have
+    /// been revoked meanwhile, or have expired.
+    ///
+    /// - Throws: ``AccessRefusal`` of status 401 or 403; no failure is counted.
+    public func stillCaller(
+        field value: (String) -> String?, at now: Date = Date()
+    ) throws(AccessRefusal) -> Caller {
+        guard let tokens else { return .anonymous }
+        guard let authorization = value("Authorization") else { throw .noCredentials }
+        return try tokens.book().caller(presenting: bearerToken(authorization), at: now)
+    }
+
     /// Who sends a request.
     ///
     /// A right token always passes: a client in a loop must not lock out another behind the same address, and guessing

@@ -10,8 +10,9 @@ public enum OpenServer {
 
     /// Says no to a request that does not come straight from a program on this machine.
     ///
-    /// Three marks betray others: a peer elsewhere; a header field that proxies add; a `Host` or `Origin` that is not
-    /// this machine, as a proxy hands on and as browsers send when a foreign page tries to use the server.
+    /// Four marks betray others: a peer elsewhere; a header field that proxies add; a `Host` or `Origin` that is not
+    /// this machine, as a proxy hands on and as browsers send when a foreign page tries to use the server; and
+    /// `Sec-Fetch-Site`, in which browsers say so even where they send no `Origin`, as for a picture or a link.
     ///
     /// - Parameters:
     ///   - peer: the address of the connection's other end, in numbers.
@@ -27,6 +28,7 @@ public enum OpenServer {
                 throw .notLocal
             }
         }
+        if let site = value("Sec-Fetch-Site"), !["same-origin", "same-site", "none"].contains(site) { throw .notLocal }
     }
 
     private static func isLocal(_ text: some StringProtocol) -> Bool {

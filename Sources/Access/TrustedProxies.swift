@@ -67,6 +67,11 @@ public struct TrustedProxies: Sendable {
             host: hop?.host.flatMap { HostAndPort($0)?.text })
     }
 
+    /// Whether a connection's other end is one of them.
+    ///
+    /// - Parameter peer: its address in numbers.
+    public func include(_ peer: String) -> Bool { IPAddress(peer).map(isTrusted) ?? false }
+
     private func isTrusted(_ address: IPAddress) -> Bool { ranges.contains { $0.contains(address) } }
 
     /// One request between two machines: where it came from and what it asked for.

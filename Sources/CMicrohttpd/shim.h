@@ -56,6 +56,12 @@ static inline unsigned int cmhd_status(struct MHD_Connection *connection) {
     return info == NULL ? 0 : info->http_status;
 }
 
+// Bytes of the head, from its method to the empty line at its end.
+static inline size_t cmhd_head_size(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info == NULL ? 0 : info->header_size;
+}
+
 struct cmhd_head_walk {
     const char *next; // where the next header line must begin
     int plain;
@@ -86,8 +92,7 @@ static inline int cmhd_head_is_plain(
     struct cmhd_head_walk walk = {version + 8 + 2, 1}; // "HTTP/1.1" and CR LF
     if (method + strlen(method) + 1 != url || url + target_size + 1 != version || strlen(version) != 8) return 0;
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, cmhd_walk_line, &walk);
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    return walk.plain && info != NULL && method + info->header_size == walk.next + 2; // the empty line ends it
+    return walk.plain && method + cmhd_head_size(connection) == walk.next + 2; // the empty line ends it
 #else
     (void)connection, (void)method, (void)url, (void)target_size, (void)version;
     return 1;

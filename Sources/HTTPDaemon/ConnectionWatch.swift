@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import Synchronization
 
 /// One client's connection, as far as its speed is concerned.
@@ -18,7 +19,10 @@ final class Connection: Sendable {
         case closed
     }
 
-    private let socket: Int32
+    let socket: Int32
+    /// Only the thread that serves the socket looks at it.
+    let chunks = Mutex(ChunkFraming())
+
     private let phase: Mutex<Phase>
 
     init(socket: Int32, peerAddress: String, headTimeout: Duration) {
@@ -87,7 +91,10 @@ final class Connection: Sendable {
 final class ConnectionWatch: Sendable {
     private struct State {
         var open = 0
+        /// By the names that ``client(of:)`` gives.
         var openByAddress: [String: Int] = [:]
+        var refused = 0
+        var nextWarning = ContinuousClock.now
         var watched: [ObjectIdentifier: Connection] = [:]
     }
 
@@ -95,10 +102,18 @@ final class ConnectionWatch: Sendable {
     private let ended = DispatchSemaphore(value: 0)
     private let limit: Int
     private let limitByAddress: Int?
+    private let isExempt: @Sendable (String) -> Bool
+    private let logger: Logger
 
-    init(limit: Int, limitByAddress: Int?, uploadMinimum: Int?, uploadWindow: Duration) {
+    /// - Parameter isExempt: whether an address may have more connections than `limitByAddress`.
+    init(
+        limit: Int, limitByAddress: Int?, isExempt: @escaping @Sendable (String) -> Bool, logger: Logger,
+        uploadMinimum: Int?, uploadWindow: Duration
+    ) {
         self.limit = limit
         self.limitByAddress = limitByAddress
+        self.isExempt = isExempt
+        self.logger = logger
         let thread = Thread { [self] in
             while ended.wait(timeout: .now() + 0.5) == .timedOut {
                 let all = state.withLock { Array($0.watched.values) }
@@ -115,23 +130,49 @@ final class ConnectionWatch: Sendable {
     /// Whether as many connections are open as may be.
     var isFull: Bool { state.withLock { $0.open >= limit } }
 
-    /// Counts a new connection; false, and not counted, if its address has too many.
+    /// Counts a new connection; false, and not counted, if its address has too many. The log tells of those now and then.
     func admit(_ peerAddress: String) -> Bool {
-        state.withLock { state in
-            let open = state.openByAddress[peerAddress] ?? 0
-            if let limitByAddress, open >= limitByAddress { return false }
-            state.openByAddress[peerAddress] = open + 1
-            state.open += 1
-            return true
+        let client = Self.client(of: peerAddress)
+        let limit = isExempt(peerAddress) ? nil : limitByAddress
+        let refused: Int? = state.withLock { state in
+            let open = state.openByAddress[client] ?? 0
+            guard open >= limit ?? .max else {
+                state.openByAddress[client] = open + 1
+                state.open += 1
+                return nil
+            }
+            state.refused += 1
+            guard state.nextWarning <= .now else { return 0 }
+            state.nextWarning = .now + .seconds(10)
+            defer { state.refused = 0 }
+            return state.refused
         }
+        if let refused, refused > 0 {
+            logger.warning(
+                "connections refused: their address has as many as it may",
+                metadata: ["client": "\(client)", "limit": "\(limit ?? 0)", "refused": "\(refused)"])
+        }
+        return refused == nil
     }
 
     /// Takes back what ``admit(_:)`` counted.
     func forget(_ peerAddress: String) {
+        let client = Self.client(of: peerAddress)
         state.withLock { state in
-            let open = state.openByAddress[peerAddress] ?? 1
-            state.openByAddress[peerAddress] = open > 1 ? open - 1 : nil
+            let open = state.openByAddress[client] ?? 1
+            state.openByAddress[client] = open > 1 ? open - 1 : nil
             state.open -= 1
+        }
+    }
+
+    /// Who is counted: an IPv4 address, or the network of 64 bits that one IPv6 client owns.
+    static func client(of peerAddress: String) -> String {
+        var bytes = in6_addr()
+        let address = peerAddress.prefix { $0 != "%" }
+        guard peerAddress.contains(":"), inet_pton(AF_INET6, String(address), &bytes) == 1 else { return peerAddress }
+        return withUnsafeBytes(of: bytes) { bytes in
+            stride(from: 0, to: 8, by: 2).map { String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16) }
+                .joined(separator: ":") + "::/64"
         }
     }
 

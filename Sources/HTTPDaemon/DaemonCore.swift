@@ -2,6 +2,14 @@ import Foundation
 import Logging
 import Synchronization
 
+/// What a daemon serves: the closures that ``HTTPDaemon/init(settings:logger:isVital:isExempt:plan:answer:)`` describes.
+struct Application: Sendable {
+    var isVital: @Sendable (RequestHead) -> Bool = { _ in false }
+    var isExempt: @Sendable (String) -> Bool = { _ in false }
+    let plan: @Sendable (RequestHead) -> BodyPlan
+    let answer: @Sendable (Request) -> Answer
+}
+
 /// What every request of a daemon shares.
 final class DaemonCore: Sendable {
     let settings: DaemonSettings
@@ -10,10 +18,13 @@ final class DaemonCore: Sendable {
     let write: UploadFile.Write
     let watch: ConnectionWatch
     let handlers: HandlerThreads
+    /// For requests that are answered whatever else goes on.
+    let vitalHandlers: HandlerThreads
 
     /// How long a client may go on sending a body that was answered already.
     let drainTime = Duration.seconds(5)
 
+    private let isVital: @Sendable (RequestHead) -> Bool
     private let handler: @Sendable (Request) -> Answer
     private let state = Mutex(State())
 
@@ -25,17 +36,20 @@ final class DaemonCore: Sendable {
 
     init(
         settings: DaemonSettings, connectionLimit: Int, logger: Logger, write: @escaping UploadFile.Write,
-        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Answer
+        application: Application
     ) {
         self.settings = settings
         self.logger = logger
         self.write = write
-        self.plan = plan
-        handler = answer
+        plan = application.plan
+        isVital = application.isVital
+        handler = application.answer
         watch = ConnectionWatch(
             limit: connectionLimit, limitByAddress: settings.connectionsPerAddressLimit,
+            isExempt: application.isExempt, logger: logger,
             uploadMinimum: settings.uploadMinimumBytesPerSecond, uploadWindow: .seconds(settings.uploadWindowSeconds))
         handlers = HandlerThreads(count: settings.handlerThreads)
+        vitalHandlers = HandlerThreads(count: 2)
     }
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
@@ -61,11 +75,12 @@ final class DaemonCore: Sendable {
     func endThreads() {
         watch.end()
         handlers.end()
+        vitalHandlers.end()
     }
 
-    /// Runs the handler on a thread of its own, then removes what it has left of the request's files.
+    /// Runs the handler on a thread of its own; what the answer has left of the request's files is removed.
     func answer(_ request: Request, files: [URL], of exchange: Exchange) {
-        handlers.run { [self] in
+        (isVital(request.head) ? vitalHandlers : handlers).run { [self] in
             // A stop may have answered it while it waited for a thread: then nothing must be done for it any more.
             switch exchange.awaitsAnswer ? handler(request) : .now(Refusal.stopping.response) {
             case .now(let answer):
@@ -74,11 +89,14 @@ final class DaemonCore: Sendable {
                 for file in files { UploadFile.remove(file) }
                 exchange.deliver(response)
             case .later(let begin):
-                for file in files { UploadFile.remove(file) }
-                exchange.isPromised()
+                exchange.isPromised(true)
+                let leftovers = Leftovers(files)
                 begin(
-                    Reply(isAwaited: { exchange.awaitsAnswer }) { [logger] answer in
-                        exchange.deliver(PreparedResponse(answer, id: request.head.id, logger: logger))
+                    Reply(isAwaited: { exchange.awaitsAnswer }, isTaken: { exchange.isPromised(false) }) {
+                        [logger] answer in
+                        let response = PreparedResponse(answer, id: request.head.id, logger: logger)
+                        leftovers.remove()
+                        exchange.deliver(response)
                     })
             }
         }
@@ -94,5 +112,22 @@ final class DaemonCore: Sendable {
         case .tooLarge, .tooManyParts, .multipart: break
         }
         return PreparedResponse(error.refusal.response, id: id, logger: logger)
+    }
+}
+
+/// The files of a request whose answer is promised: they go with the answer, or with the promise.
+private final class Leftovers: Sendable {
+    private let files: Mutex<[URL]>
+
+    init(_ files: [URL]) { self.files = Mutex(files) }
+
+    deinit { remove() }
+
+    func remove() {
+        let files = files.withLock { files in
+            defer { files = [] }
+            return files
+        }
+        for file in files { UploadFile.remove(file) }
     }
 }

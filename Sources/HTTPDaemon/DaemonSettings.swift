@@ -7,14 +7,15 @@ public struct DaemonSettings: Sendable, Equatable {
     public var host = "127.0.0.1"
     /// The TCP port, 0...65535; 0 takes any free one, and ``HTTPDaemon/port`` tells which.
     public var port = 0
-    /// Threads that run `answer`, at least 1: as many requests are answered at once. A waiting client costs none.
+    /// Threads that run `answer`, at least 1: as many requests are answered at once. A waiting client costs none, and two
+    /// more answer what is vital.
     public var handlerThreads = 8
     /// Threads that move bytes between sockets and files, at least 1; two more accept clients and look after slow ones.
     public var socketThreads = 2
     /// Open connections, waiting and idle ones included, at least 1; more clients wait unaccepted. Lowered at the start
     /// where the process may not open that many files: a connection needs up to two.
     public var connectionLimit = 2_000
-    /// Open connections of one address; nil is no limit. Behind a proxy all clients share its address.
+    /// Open connections of one IPv4 address or IPv6 network of 64 bits, at least 1; nil is no limit. More are closed.
     public var connectionsPerAddressLimit: Int?
     /// Seconds without a byte in either direction until a connection is dropped, at least 1. The time an answer takes
     /// does not count.

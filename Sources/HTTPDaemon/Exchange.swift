@@ -5,7 +5,7 @@ import Synchronization
 /// One request and its answer. Knows the rules of their life and nothing of libmicrohttpd, which is told by the
 /// returned ``Action`` what to do next.
 ///
-/// libmicrohttpd's thread calls all but ``deliver(_:)`` and ``isPromised()``, which a handler thread calls,
+/// libmicrohttpd's thread calls all but ``deliver(_:)`` and ``isPromised(_:)``, which a handler thread calls,
 /// ``abandon(_:)`` and ``clientLeft()``.
 final class Exchange: Sendable {
     /// What the caller has to do.
@@ -110,6 +110,14 @@ final class Exchange: Sendable {
         }
     }
 
+    /// Nothing more of the body can be read.
+    func refuseBody(_ refusal: Refusal, core: DaemonCore) -> Action {
+        state.withLock { state in
+            guard case .body = state.phase, let id = state.head?.head.id else { return .goOn }
+            return Self.answerEarly(PreparedResponse(refusal.response, id: id, logger: core.logger), &state)
+        }
+    }
+
     /// The request is complete, or its answer is there. `suspend` is called before a handler can call `resume`.
     func isComplete(core: DaemonCore, suspend: () -> Void, resume: @escaping @Sendable () -> Void) -> Action {
         state.withLock { state in
@@ -141,11 +149,13 @@ final class Exchange: Sendable {
         }
     }
 
-    /// No thread works on the answer; it comes when something has happened.
-    func isPromised() {
+    /// No thread works on the answer, as it comes when something has happened; or one does now. False where nobody waits
+    /// for it any more.
+    @discardableResult func isPromised(_ isPromised: Bool) -> Bool {
         state.withLock { state in
-            guard case .answering(let resume, _) = state.phase else { return }
-            state.phase = .answering(resume: resume, isPromised: true)
+            guard case .answering(let resume, _) = state.phase else { return false }
+            state.phase = .answering(resume: resume, isPromised: isPromised)
+            return true
         }
     }
 

@@ -33,23 +33,26 @@ public final class HTTPDaemon: Sendable {
     ///   - settings: see ``DaemonSettings``.
     ///   - logger: gets one line for each request at level info: method, path, status, bytes, milliseconds, request
     ///     id; never a query, a header or the name of a file.
+    ///   - isVital: whether a request is one that must be answered whatever else goes on, as of the server's health: two
+    ///     threads answer nothing else. It must cost little.
+    ///   - isExempt: whether ``DaemonSettings/connectionsPerAddressLimit`` does not count for an address, as of a proxy.
     ///   - plan: asked when a head has come, before any of the body; runs on a thread that serves sockets, so it must
     ///     not block.
     ///   - answer: asked when the request is complete; may block, or promise a response for later. Files of the request
     ///     that it does not rename are removed when it returns.
     /// - Throws: ``DaemonError``: a setting out of range, an unknown host, a port in use.
     public convenience init(
-        settings: DaemonSettings, logger: Logger, plan: @escaping @Sendable (RequestHead) -> BodyPlan,
-        answer: @escaping @Sendable (Request) -> Answer
+        settings: DaemonSettings, logger: Logger, isVital: @escaping @Sendable (RequestHead) -> Bool = { _ in false },
+        isExempt: @escaping @Sendable (String) -> Bool = { _ in false },
+        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Answer
     ) throws(DaemonError) {
         try self.init(
-            settings: settings, logger: logger, write: { Glibc.write($0, $1.baseAddress, $1.count) }, plan: plan,
-            answer: answer)
+            settings: settings, logger: logger, write: { Glibc.write($0, $1.baseAddress, $1.count) },
+            application: Application(isVital: isVital, isExempt: isExempt, plan: plan, answer: answer))
     }
 
     init(
-        settings: DaemonSettings, logger: Logger, write: @escaping UploadFile.Write,
-        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Answer
+        settings: DaemonSettings, logger: Logger, write: @escaping UploadFile.Write, application: Application
     ) throws(DaemonError) {
         try settings.check()
         connectionLimit = Self.connectionLimit(settings)
@@ -61,8 +64,8 @@ public final class HTTPDaemon: Sendable {
         let socket = try ListenSocket(host: settings.host, port: settings.port)
         port = socket.port
         let core = DaemonCore(
-            settings: settings, connectionLimit: connectionLimit, logger: logger, write: write, plan: plan,
-            answer: answer)
+            settings: settings, connectionLimit: connectionLimit, logger: logger, write: write,
+            application: application)
         let server: Microhttpd
         do throws(DaemonError) {
             server = try Microhttpd(connectionLimit: connectionLimit, core: core)

@@ -1,4 +1,5 @@
 internal import CMicrohttpd
+internal import CReceive
 import Foundation
 import Synchronization
 
@@ -91,14 +92,30 @@ private func requestProgressed(
     let action: Exchange.Action
     if exchange.isAwaitingHead {
         let isPlain = cmhd_head_is_plain(connection, method, url, exchange.target.count, version) != 0
-        let head = checkedHead(
+        var head = checkedHead(
             connection, method: method, version: version, target: exchange.target, isPlain: isPlain,
             peerAddress: watched.peerAddress)
+        if case .success(let checked) = head {
+            let bytes = cmhd_head_size(connection)
+            let rest = UnsafeMutableRawPointer(mutating: method + bytes).assumingMemoryBound(to: UInt8.self)
+            let isBroken = watched.chunks.withLock { chunks in
+                chunks.headEnded(checked.framing, headBytes: bytes, rest: rest)
+                return chunks.isBroken
+            }
+            if isBroken { head = .failure(.malformed(badChunk)) }
+        }
         watched.receivesBody()
         action = exchange.headArrived(head, core: core)
     } else if uploadSize.pointee > 0 {
         watched.received(uploadSize.pointee)
-        action = exchange.bodyArrived(UnsafeRawBufferPointer(start: upload, count: uploadSize.pointee), core: core)
+        let isBroken = watched.chunks.withLock { chunks in
+            chunks.isRefused = chunks.isBroken
+            return chunks.isBroken
+        }
+        action =
+            isBroken
+            ? exchange.refuseBody(.malformed(badChunk), core: core)
+            : exchange.bodyArrived(UnsafeRawBufferPointer(start: upload, count: uploadSize.pointee), core: core)
         uploadSize.pointee = 0
     } else {
         watched.isAnswered(exchange)
@@ -175,6 +192,19 @@ private func queue(_ response: PreparedResponse, on connection: OpaquePointer) -
     return MHD_queue_response(connection, UInt32(response.status), made)
 }
 
+private let badChunk =
+    "A chunk's size is a hexadecimal number of at most 2^40 and a short extension; it and the chunk end with CR LF."
+
+/// What libmicrohttpd reads, before it does.
+private func bytesRead(
+    context: UnsafeMutableRawPointer?, bytes: UnsafeMutablePointer<UInt8>?, count: Int, room: Int
+) -> Int {
+    guard let context else { return count }
+    let watched = Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue()
+    let buffer = UnsafeMutableBufferPointer(start: bytes, count: room)
+    return watched.chunks.withLock { $0.read(count, in: buffer) }
+}
+
 /// Request and answer are over, or the connection is.
 private func requestEnded(
     context: UnsafeMutableRawPointer?, connection: OpaquePointer?,
@@ -217,9 +247,12 @@ private func connectionChanged(
             socket: cmhd_socket(connection), peerAddress: peer ?? "unknown",
             headTimeout: .seconds(core.settings.headTimeoutSeconds))
         core.watch.add(watched)
-        socket.pointee = Unmanaged.passRetained(watched).toOpaque()
+        let context = Unmanaged.passRetained(watched).toOpaque()
+        socket.pointee = context
+        if cr_watch(cmhd_socket(connection), context, bytesRead) != 0 { shutdown(watched.socket, Int32(SHUT_RDWR)) }
     } else if let pointer = socket.pointee {
         let watched = Unmanaged<Connection>.fromOpaque(pointer).takeRetainedValue()
+        _ = cr_watch(watched.socket, nil, bytesRead)
         core.watch.remove(watched)
         socket.pointee = nil
     }

@@ -14,11 +14,18 @@ struct PreparedResponse: Sendable {
         case file(descriptor: Int32, range: Range<Int>)
     }
 
-    /// Fields that only the daemon sets.
-    private static let reserved: Set<String> = [
-        "connection", "content-length", "date", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-        "x-content-type-options", "x-request-id",
+    /// What every answer says: nobody but who asked may keep it, show it within another site's page, or learn of its
+    /// address from a link in it. Whatever an answer tells may be of a patient.
+    private static let own = [
+        ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "private, no-store"),
+        ("Cross-Origin-Resource-Policy", "same-origin"), ("Referrer-Policy", "no-referrer"),
     ]
+
+    /// Fields that only the daemon sets.
+    private static let reserved: Set<String> = Set(own.map { $0.0.lowercased() }).union([
+        "connection", "content-length", "date", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+        "x-request-id",
+    ])
 
     /// Checks `response` and opens its file; what cannot be sent becomes a 500 and a line in the log.
     init(_ response: Response, id: String, logger: Logger) {
@@ -76,7 +83,7 @@ struct PreparedResponse: Sendable {
         status = response.status
         headers =
             response.headers.filter { !Self.reserved.contains($0.0.lowercased()) }
-            + [("X-Content-Type-Options", "nosniff"), ("X-Request-Id", id)]
+            + Self.own + [("X-Request-Id", id)]
         self.body = body
     }
 

@@ -2,9 +2,10 @@ import Foundation
 
 /// What a client is answered.
 ///
-/// The daemon adds `Content-Length`, `Date`, `X-Request-Id` and `X-Content-Type-Options: nosniff`; these and the fields
-/// that steer the connection are not taken from `headers`. A field with a name that is not a token, or a value with a
-/// control character, makes the answer a 500: it never reaches the client.
+/// The daemon adds `Content-Length`, `Date`, `X-Request-Id`, `X-Content-Type-Options: nosniff`, `Cache-Control: private,
+/// no-store`, `Cross-Origin-Resource-Policy: same-origin` and `Referrer-Policy: no-referrer`; these and the fields that
+/// steer the connection are not taken from `headers`. A field with a name that is not a token, or a value with a control
+/// character, makes the answer a 500: it never reaches the client.
 ///
 /// A 200 with an `ETag` that is answered at once is cut to what the request asks for by `Range`, `If-Range` or
 /// `If-None-Match`: 206, 304 or 416.

@@ -9,6 +9,8 @@ final class ByteSource {
     private(set) var isCompressed = false
     /// Whether a compressed file stopped before the end that gzip marks.
     private(set) var endedEarly = false
+    /// Bytes of the file as it is stored.
+    let storedBytes: Int
 
     private let descriptor: Int32
     private let input = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 64)
@@ -25,6 +27,7 @@ final class ByteSource {
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw .cannotOpen(reason: "it is not a file")
         }
+        storedBytes = Int(status.st_size)
         try refill()
         isCompressed = unread.count >= 2 && input[0] == 0x1F && input[1] == 0x8B
         if isCompressed {

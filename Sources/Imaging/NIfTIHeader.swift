@@ -6,15 +6,24 @@ public struct VolumeLimits: Codable, Equatable, Sendable {
     public var voxels: Int
     /// The most bytes of a file, counted after inflation.
     public var inflatedBytes: Int
+    /// The most times its own size that a compressed scan may inflate to, where that is more than ``freelyInflated``.
+    public var inflationRatio: Int
 
     /// Limits; 600 million voxels hold a scan of 512 x 512 x 2288.
-    public init(voxels: Int = 600_000_000, inflatedBytes: Int = 4 << 30) {
+    ///
+    /// Scans of real patients inflate to 9 times their size at most, and to some hundred times where all but one organ was
+    /// painted over; deflate's own end is 1032. Masks inflate as far as that, and have no such limit.
+    public init(voxels: Int = 600_000_000, inflatedBytes: Int = 2 << 30, inflationRatio: Int = 400) {
         self.voxels = voxels
         self.inflatedBytes = inflatedBytes
+        self.inflationRatio = inflationRatio
     }
 
+    /// What a scan may inflate to in any case: a quarter of a second's work.
+    static let freelyInflated = 64 << 20
+
     /// For files of our own making.
-    static let none = VolumeLimits(voxels: .max, inflatedBytes: .max)
+    static let none = VolumeLimits(voxels: .max, inflatedBytes: .max, inflationRatio: .max)
 }
 
 /// The header of a single-file NIfTI-1 or NIfTI-2 volume, in either byte order, judged and understood.

@@ -26,7 +26,8 @@ public struct ScanSummary: Codable, Equatable, Sendable {
 ///   - voxels: is shown the voxels' bytes piece by piece as they are stored, so that they can be hashed in the same pass.
 /// - Returns: the judged header and the range of its values in HU.
 /// - Throws: the ``VolumeError`` of the first fault of header, length, compression or values: a volume is refused
-///   whose voxels are all below -500 HU, all the same, or all not finite.
+///   whose voxels are all below -500 HU, all the same, or all not finite. One that would inflate too far is refused before
+///   it is inflated.
 public func inspectScan(
     at url: URL, limits: VolumeLimits = VolumeLimits(), voxels: (UnsafeRawBufferPointer) -> Void = { _ in }
 ) throws(VolumeError) -> ScanSummary {
@@ -37,11 +38,16 @@ public func inspectScan(
     return summary
 }
 
-/// Judges an uploaded mask as ``inspectScan(at:limits:)`` does a CT, but for its values: each must be 0, 1 or 2.
+/// Judges an uploaded mask as ``inspectScan(at:limits:)`` does a CT, but for its values: each must be 0, 1 or 2. How far
+/// it inflates does not matter: an empty mask inflates as far as gzip can.
 ///
-/// - Throws: also ``VolumeError/notALabel(value:)`` with the first value that is no label.
-public func inspectMask(at url: URL, limits: VolumeLimits = VolumeLimits()) throws(VolumeError) -> ScanSummary {
-    try inspect(url, limits: limits, asLabels: true, voxels: { _ in })
+/// - Parameter image: the header of the volume that it must lie on; nil for any. Looked at before any voxel.
+/// - Throws: also ``VolumeError/gridMismatch(difference:)``, and ``VolumeError/notALabel(value:)`` with the first value
+///   that is no label.
+public func inspectMask(
+    at url: URL, on image: NIfTIHeader? = nil, limits: VolumeLimits = VolumeLimits()
+) throws(VolumeError) -> ScanSummary {
+    try inspect(url, limits: limits, asLabels: true, image: image, voxels: { _ in })
 }
 
 /// Bytes after the last voxel that are passed over in silence: padding that some programs write.
@@ -67,11 +73,19 @@ extension Int32 {
 }
 
 private func inspect(
-    _ url: URL, limits: VolumeLimits, asLabels: Bool, voxels show: (UnsafeRawBufferPointer) -> Void
+    _ url: URL, limits: VolumeLimits, asLabels: Bool, image: NIfTIHeader? = nil,
+    voxels show: (UnsafeRawBufferPointer) -> Void
 ) throws(VolumeError) -> ScanSummary {
     let source = try ByteSource(url)
     let header = try readHeader(from: source, limits: limits)
+    if let difference = image.flatMap({ header.gridDifference(from: $0) }) {
+        throw .gridMismatch(difference: difference)
+    }
     let expected = header.fileSize
+    if source.isCompressed, !asLabels, expected > VolumeLimits.freelyInflated {
+        let ratio = expected / max(1, source.storedBytes)
+        guard ratio <= limits.inflationRatio else { throw .inflatesTooFar(ratio: ratio, limit: limits.inflationRatio) }
+    }
     var position = header.bytes.count
     position += try source.skip(header.voxelOffset - position)
 

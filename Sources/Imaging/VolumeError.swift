@@ -20,6 +20,8 @@ public enum VolumeError: Error, Codable, Equatable, Sendable {
     case tooLarge(found: [Int], limit: Int)
     /// More bytes, once inflated, than this server accepts.
     case tooManyBytes(found: Int, limit: Int)
+    /// A compressed scan would inflate to so many times its own size as no scan does.
+    case inflatesTooFar(ratio: Int, limit: Int)
     /// A voxel type that is not one real number, or is unknown.
     case unsupportedDatatype(code: Int)
     /// `bitpix` is not the size of `datatype`.
@@ -77,6 +79,7 @@ extension VolumeError {
         case .tooFewSlices: "too_few_slices"
         case .tooLarge: "too_large"
         case .tooManyBytes: "too_many_bytes"
+        case .inflatesTooFar: "inflates_too_far"
         case .unsupportedDatatype: "unsupported_datatype"
         case .bitpixMismatch: "bitpix_mismatch"
         case .badVoxelOffset: "bad_voxel_offset"
@@ -134,6 +137,11 @@ extension VolumeError: CustomStringConvertible {
             """
             The volume would take \(found) bytes uncompressed; at most \(limit) are accepted. Crop it, or store it \
             as 16-bit integers.
+            """
+        case .inflatesTooFar(let ratio, let limit):
+            """
+            The compressed file would inflate to \(ratio) times its size; at most \(limit) times are accepted, and scans of \
+            patients inflate to fewer than 20. Check that the volume holds the scan, or send it uncompressed.
             """
         case .unsupportedDatatype(let code):
             """

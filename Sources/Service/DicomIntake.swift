@@ -19,29 +19,27 @@ struct DicomVolume {
 }
 
 extension Routes {
+    /// The place that reading an upload takes.
+    func reading(_ call: Call) throws -> Places.Kind {
+        try holdDicom(Upload(call.request).images) ? .importing : .judging
+    }
+
     /// The volume that DICOM files or a zip of them hold; nil where the upload is something else.
     ///
     /// - Parameter query: `series`, `acquisition` choose a volume; `uids` echoes the UIDs.
-    /// - Throws: ``DicomError``; ``Problem`` where as many imports run as may.
+    /// - Throws: ``DicomError``; ``Problem``.
     func dicomVolume(_ images: [URL], _ query: [String: String]) throws -> DicomVolume? {
         let series = query["series"]
         let acquisition = try Self.number(query["acquisition"], "acquisition", in: 0...Int(Int32.max))
         guard let includeUIDs = [nil: false, "false": false, "true": true][query["uids"]] else {
             throw Problem(400, "bad_query", "uids must be true or false.")
         }
-        guard try images.count > 1 || isDicom(images[0]) else {
+        guard try holdDicom(images) else {
             guard series == nil, acquisition == nil, !includeUIDs else {
                 throw Problem(422, "not_dicom", "series, acquisition and uids are for DICOM; the scan is another file.")
             }
             return nil
         }
-        // Each import holds a thread that answers requests: the others stay free.
-        guard imports.take() else {
-            throw Problem(
-                503, "imports_busy", "Other DICOM uploads are being read. Send it again.",
-                headers: [("Retry-After", "5")])
-        }
-        defer { imports.free() }
         let work = spool.incoming.appending(path: "dicom-\(UUID().uuidString)", directoryHint: .isDirectory)
         try FileManager.default.createDirectory(at: work, withIntermediateDirectories: false)
         do {
@@ -56,9 +54,10 @@ extension Routes {
     }
 }
 
-/// Whether a file is a zip or begins as DICOM files do (PS3.10 section 7.1).
-private func isDicom(_ file: URL) throws -> Bool {
-    let handle = try FileHandle(forReadingFrom: file)
+/// Whether an upload is several files, a zip, or begins as DICOM files do (PS3.10 section 7.1).
+private func holdDicom(_ images: [URL]) throws -> Bool {
+    guard images.count == 1 else { return true }
+    let handle = try FileHandle(forReadingFrom: images[0])
     defer { try? handle.close() }
     let head = try handle.read(upToCount: 132) ?? Data()
     return head.starts(with: Data("PK".utf8)) || head.dropFirst(128) == Data("DICM".utf8)

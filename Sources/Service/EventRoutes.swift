@@ -14,7 +14,7 @@ extension Routes {
     ///
     /// As Server-Sent Events (`Accept: text/event-stream`) the answer ends after the events that are there: the client
     /// comes back at once with `Last-Event-ID`, as the standard has it, and so loses nothing and holds no thread.
-    func events(_ call: Call) throws -> Answer {
+    func events(_ call: Call) throws -> Handling {
         let query = try call.query("after", "limit", "wait")
         // Events do not say whose the job is.
         guard call.caller.reach(.listJobs) == .all else { throw AccessRefusal.forbidden(.listJobs) }
@@ -33,15 +33,18 @@ extension Routes {
         let nothing = Self.response([], after: after, isStream: isStream)
         if let response = try answer() { return .now(response) }
         guard wait > 0 else { return .now(nothing) }
-        return .later { [watch] reply in
+        return .later { [self] reply in
             @Sendable func send() {
                 do {
+                    try check(call)
                     reply.send(try answer() ?? nothing)
                 } catch {
                     reply.send(Self.response(to: error, call.logger))
                 }
             }
-            watch.wait(for: nil, timeout: .seconds(wait), isAwaited: { reply.isAwaited }, answer: send)
+            watch.wait(
+                for: nil, timeout: .seconds(wait), isAwaited: { reply.isAwaited },
+                mayWait: { (try? check(call)) != nil }, answer: send)
             // What happened between the first look and the wait has told nobody.
             if (try? store.lastEvent()) ?? 0 > after { send() }
         }
@@ -62,7 +65,7 @@ extension Routes {
             let data = (try? encoder.encode(event)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
             text += "id: \(event.sequence)\nevent: \(event.type.rawValue)\ndata: \(data)\n\n"
         }
-        return .data(200, Data(text.utf8), type: "text/event-stream", headers: ["Cache-Control": "no-store"])
+        return .data(200, Data(text.utf8), type: "text/event-stream")
     }
 }
 

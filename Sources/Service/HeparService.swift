@@ -16,6 +16,7 @@ public final class HeparService: Sendable {
     private let watch: JobWatch
     private let courier: WebhookCourier?
     private let housekeeping: Housekeeping
+    private let places: Places
     private let lock: SpoolLock
 
     /// The port that is listened on.
@@ -76,11 +77,13 @@ public final class HeparService: Sendable {
         housekeeping = Housekeeping(
             store: store, spool: spool, resultsKeepDays: config.resultsKeepDays, eventsKeepDays: config.eventsKeepDays,
             logger: logger)
+        let places = Places(threads: config.handlerThreads)
+        self.places = places
         let routes = Routes(
             config: config, store: store, spool: spool, workers: workers, watch: watch, segmenter: segmenter,
             budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, metrics: metrics,
-            importer: DicomImporter(executable: program), imports: Places(max(1, config.handlerThreads / 2)),
-            workshop: workshop, cores: cores, quarantine: quarantine, logger: logger)
+            importer: DicomImporter(executable: program), places: places, workshop: workshop,
+            cores: cores, quarantine: quarantine, logger: logger)
         let jobMetrics = try JobMetrics(metrics, store: store, outbox: outbox, spool: spool)
         metrics.registry.onExposition {
             jobMetrics.refresh()
@@ -94,11 +97,15 @@ public final class HeparService: Sendable {
         settings.host = config.host
         settings.port = config.port
         settings.partLimit = DicomLimits().files
-        settings.handlerThreads = config.handlerThreads
+        // What needs a child process has threads of its own.
+        settings.handlerThreads = 4
         settings.connectionLimit = config.connectionLimit
+        settings.connectionsPerAddressLimit = config.connectionsPerAddress
         settings.idleTimeoutSeconds = config.idleTimeoutSeconds
         daemon = try HTTPDaemon(
-            settings: settings, logger: logger, plan: { routes.plan($0) }, answer: { routes.answer($0) })
+            settings: settings, logger: logger, isVital: { Routes.isVital($0) },
+            isExempt: { gate.doorkeeper.isTrustedProxy($0) }, plan: { routes.plan($0) },
+            answer: { routes.answer($0) })
         workers.start()
         housekeeping.start()
         courier?.start()
@@ -109,6 +116,7 @@ public final class HeparService: Sendable {
         courier?.end()
         housekeeping.end()
         watch.end()
+        places.end()
         daemon.stop()
         workers.stop(timeout: .seconds(10))
     }

@@ -21,7 +21,7 @@ extension Routes {
     static let longestWait = 300
 
     /// The job as it is; with `wait`, as it is once its state has changed, or that many seconds are over.
-    func state(_ call: Call) throws -> Answer {
+    func state(_ call: Call) throws -> Handling {
         let query = try call.query("wait")
         let job = try job(call)
         guard let text = query["wait"] else { return .now(try answer(job)) }
@@ -32,13 +32,16 @@ extension Routes {
         return .later { [self] reply in
             @Sendable func send() {
                 do {
+                    try check(call)
                     guard let now = try store.job(job.id) else { throw JobStoreError.removed(job.id) }
                     reply.send(try answer(now))
                 } catch {
                     reply.send(Self.response(to: error, call.logger))
                 }
             }
-            watch.wait(for: job.id, timeout: .seconds(seconds), isAwaited: { reply.isAwaited }, answer: send)
+            watch.wait(
+                for: job.id, timeout: .seconds(seconds), isAwaited: { reply.isAwaited },
+                mayWait: { (try? check(call)) != nil }, answer: send)
             // What changed between the first look and the wait has told nobody.
             if (try? store.job(job.id))?.state != job.state { send() }
         }

@@ -9,6 +9,7 @@ final class JobWatch: Sendable {
         let job: JobID?
         let until: ContinuousClock.Instant
         let isAwaited: @Sendable () -> Bool
+        let mayWait: @Sendable () -> Bool
         let answer: @Sendable () -> Void
     }
 
@@ -29,17 +30,19 @@ final class JobWatch: Sendable {
         thread.start()
     }
 
-    /// Calls `answer`, on the watch's thread, when the job has changed, or `timeout` is over, or the service stops; at
-    /// once if it has stopped already.
+    /// Calls `answer`, on the watch's thread, when the job has changed, or `timeout` is over, or the client may no longer
+    /// wait, or the service stops; at once if it has stopped already.
     ///
     /// - Parameters:
     ///   - job: the job waited for; nil for any.
     ///   - isAwaited: whether the client is still there; if not, `answer` need not be called.
+    ///   - mayWait: asked about once a second, as tokens are revoked and expire.
     func wait(
         for job: JobID?, timeout: Duration, isAwaited: @escaping @Sendable () -> Bool,
-        answer: @escaping @Sendable () -> Void
+        mayWait: @escaping @Sendable () -> Bool, answer: @escaping @Sendable () -> Void
     ) {
-        let waiter = Waiter(job: job, until: .now + timeout, isAwaited: isAwaited, answer: answer)
+        let waiter = Waiter(
+            job: job, until: .now + timeout, isAwaited: isAwaited, mayWait: mayWait, answer: answer)
         let isKept = state.withLock { state in
             if !state.isEnding { state.waiters.append(waiter) }
             if state.waiters.count > state.crowd {
@@ -73,12 +76,20 @@ final class JobWatch: Sendable {
     }
 
     private func work() {
+        var nextCheck = ContinuousClock.now
         while true {
+            let isCheck = nextCheck <= .now
+            if isCheck { nextCheck = .now + .seconds(1) }
             let (due, next, hasEnded) = state.withLock { state in
                 let now = ContinuousClock.now
-                let due = state.due + state.waiters.filter { $0.until <= now }
+                let isDue = { (waiter: Waiter) in waiter.until <= now || isCheck && !waiter.mayWait() }
+                var due = state.due
                 state.due = []
-                state.waiters.removeAll { $0.until <= now }
+                state.waiters.removeAll { waiter in
+                    guard isDue(waiter) else { return false }
+                    due.append(waiter)
+                    return true
+                }
                 return (due, state.waiters.map(\.until).min(), state.isEnding)
             }
             for waiter in due where waiter.isAwaited() { waiter.answer() }
@@ -87,7 +98,7 @@ final class JobWatch: Sendable {
                 bell.wait()
                 continue
             }
-            let left = max(.zero, next - .now) / .milliseconds(1)
+            let left = max(.zero, min(next, nextCheck) - .now) / .milliseconds(1)
             _ = bell.wait(timeout: .now() + .milliseconds(Int(left) + 1))
         }
     }

@@ -23,15 +23,16 @@ extension Routes {
     }
 
     /// The object of a job whose DICOM files' UIDs were kept. Asked twice, it is the same instance.
-    func maskObject(of job: Job, in folder: URL) throws -> Response {
+    func maskObject(of job: Job, in folder: URL) throws -> Handling {
         let object = folder.appending(path: JobFiles.maskObject)
-        if !FileManager.default.fileExists(atPath: object.path) {
-            try makeMaskObject(of: job, in: folder, at: object)
-        }
         var response = Response.file(200, object, type: "application/dicom", headers: ["Vary": "Accept"])
         response.headers.append(("Content-Disposition", "attachment; filename=\"hepar-\(job.id).dcm\""))
         response.headers.append(("ETag", "\"\(job.id)-dicom\""))
-        return response
+        guard !FileManager.default.fileExists(atPath: object.path) else { return .now(response) }
+        return .inPlace(.converting) { [self, response] in
+            try makeMaskObject(of: job, in: folder, at: object)
+            return response
+        }
     }
 
     private func makeMaskObject(of job: Job, in folder: URL, at object: URL) throws {

@@ -36,9 +36,11 @@ struct Quarantine: Sendable {
     let folder: URL
 
     /// Keeps a record of `files`; as well as can be, for the answer to the client comes first.
-    func add(
+    ///
+    /// - Returns: whether it is the first within a day of the same bytes, of this caller, in this work.
+    @discardableResult func add(
         _ files: [URL], work: String, end: String, request: String? = nil, job: String? = nil, caller: String? = nil
-    ) {
+    ) -> Bool {
         let described = files.prefix(100).compactMap { file -> Record.File? in
             guard let bytes = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize,
                 let sha256 = try? ContentHash.ofFile(at: file)
@@ -57,5 +59,14 @@ struct Quarantine: Sendable {
         try? JSONEncoder.hepar.encode(record).write(to: folder.appending(path: name), options: .atomic)
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()) ?? []
         for old in names.dropLast(Self.most) { try? FileManager.default.removeItem(at: folder.appending(path: old)) }
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .iso8601
+        return !names.suffix(Self.most).contains { other in
+            guard other != name, let data = try? Data(contentsOf: folder.appending(path: other)),
+                let earlier = try? decoder.decode(Record.self, from: data)
+            else { return false }
+            return earlier.files == described && earlier.caller == caller && earlier.work == work
+                && now.timeIntervalSince(earlier.time) < 86_400
+        }
     }
 }

@@ -64,7 +64,7 @@ extension Routes {
     }
 
     /// The report: JSON, or the page that a person reads and prints where the client asks for HTML.
-    func report(_ call: Call) throws -> Response {
+    func report(_ call: Call) throws -> Handling {
         let format = try call.query("format")["format"]
         guard [nil, "json", "html"].contains(format) else {
             throw Problem(400, "bad_query", "format must be json or html.")
@@ -73,21 +73,23 @@ extension Routes {
         let file = folder.appending(path: JobFiles.report)
         let prefersPage = call.request.head.headers["Accept"]?.contains("text/html") == true
         guard format == "html" || (format == nil && prefersPage) else {
-            return .file(200, file, type: "application/json", headers: ["Vary": "Accept"])
+            return .now(.file(200, file, type: "application/json", headers: ["Vary": "Accept"]))
         }
-        let slices = try drawn(.overview(6), job, folder).map {
-            ReportPage.Slice(number: $0.fileNumber, png: $0.png)
+        return .inPlace(.drawing) { [self] in
+            let slices = try drawn(.overview(6), job, folder).map {
+                ReportPage.Slice(number: $0.fileNumber, png: $0.png)
+            }
+            let page = ReportPage(report: try Report(at: file), job: JobJSON(job), slices: slices)
+            // A page without scripts that may load nothing, whatever should get into it.
+            let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+            return .data(
+                200, Data(page.html.utf8), type: "text/html; charset=utf-8",
+                headers: ["Vary": "Accept", "Content-Security-Policy": policy])
         }
-        let page = ReportPage(report: try Report(at: file), job: JobJSON(job), slices: slices)
-        // A page without scripts that may load nothing, whatever should get into it.
-        let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
-        return .data(
-            200, Data(page.html.utf8), type: "text/html; charset=utf-8",
-            headers: ["Vary": "Accept", "Content-Security-Policy": policy])
     }
 
     /// The label map, or with `label` 1 where that label is and 0 elsewhere; as DICOM for those who ask for it.
-    func mask(_ call: Call) throws -> Response {
+    func mask(_ call: Call) throws -> Handling {
         let query = try call.query("label")
         let (job, folder, result) = try succeeded(call)
         let mask = folder.appending(path: JobFiles.mask)
@@ -101,17 +103,19 @@ extension Routes {
         guard let name = query["label"] else {
             var response = volume(mask, "hepar-\(job.id)", tag: tag)
             response.headers.append(("Vary", "Accept"))
-            return response
+            return .now(response)
         }
         guard let label = MaskLabel(rawValue: name) else {
             throw Problem(400, "bad_query", "label must be liver or lesion.")
         }
         let part = folder.appending(path: JobFiles.mask(of: label))
-        if !FileManager.default.fileExists(atPath: part.path) {
+        let response = volume(part, "hepar-\(job.id)-\(name)", tag: tag.map { "\($0)-\(name)" })
+        guard !FileManager.default.fileExists(atPath: part.path) else { return .now(response) }
+        return .inPlace(.cutting) { [self] in
             let work = PartWork(label: label, mask: mask, part: part, limits: config.volumeLimits, cores: cores)
             _ = try workshop.run(work)
+            return response
         }
-        return volume(part, "hepar-\(job.id)-\(name)", tag: tag.map { "\($0)-\(name)" })
     }
 
     func probabilities(_ call: Call) throws -> Response {
@@ -127,18 +131,20 @@ extension Routes {
     }
 
     /// One axial slice with the outlines of liver and lesions; the one with the most lesion unless `slice` names another.
-    func preview(_ call: Call) throws -> Response {
+    func preview(_ call: Call) throws -> Handling {
         let number = try Self.number(try call.query("slice")["slice"], "slice", in: 0...Int(Int16.max))
         let (job, folder, result) = try succeeded(call)
-        do {
-            guard let slice = try drawn(number.map(SliceChoice.number) ?? .key, job, folder).first else {
-                throw Problem(500, "internal", "The service could not answer. Its log has the details.")
+        return .inPlace(.drawing) { [self] in
+            do {
+                guard let slice = try drawn(number.map(SliceChoice.number) ?? .key, job, folder).first else {
+                    throw Problem(500, "internal", "The service could not answer. Its log has the details.")
+                }
+                var response = Response.data(200, slice.png, type: "image/png")
+                if let hash = result?.maskSha256 { response.headers.append(("ETag", "\"\(hash)-\(slice.number)\"")) }
+                return response
+            } catch let error as NoSuchSlice {
+                throw Problem(404, "no_such_slice", "\(error)")
             }
-            var response = Response.data(200, slice.png, type: "image/png")
-            if let hash = result?.maskSha256 { response.headers.append(("ETag", "\"\(hash)-\(slice.number)\"")) }
-            return response
-        } catch let error as NoSuchSlice {
-            throw Problem(404, "no_such_slice", "\(error)")
         }
     }
 

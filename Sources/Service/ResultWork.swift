@@ -26,7 +26,7 @@ struct ScoreWork: ConfinedWork {
             return try readLabels(at: prediction, limits: limits, team: team)
         }
         let actual = try naming("reference") {
-            _ = try inspectMask(at: reference, limits: limits)
+            _ = try inspectMask(at: reference, on: predicted.header, limits: limits)
             return try readReference(reference, of: predicted.header, limits: limits, team: team)
         }
         return score(prediction: predicted.volume, reference: actual, team: team)

@@ -23,7 +23,7 @@ struct Routes: Sendable {
     let audit: AuditLog
     let metrics: ServiceMetrics
     let importer: DicomImporter
-    let imports: Places
+    let places: Places
     let workshop: Workshop
     let cores: Cores
     let quarantine: Quarantine
@@ -39,7 +39,17 @@ struct Routes: Sendable {
         var takesFiles = false
         /// What the audit table calls it; nil for what is not kept there.
         var audited: String?
-        let handle: @Sendable (Routes, Call) throws -> Answer
+        let handle: @Sendable (Routes, Call) throws -> Handling
+    }
+
+    /// What a handler makes of a request.
+    enum Handling {
+        /// The response.
+        case now(Response)
+        /// Called at once with what the response is given to later.
+        case later(@Sendable (Reply) -> Void)
+        /// A child process is needed: the response is made in one of the ``places``.
+        case inPlace(Places.Kind, @Sendable () throws -> Response)
     }
 
     /// What a handler is given.
@@ -64,12 +74,12 @@ struct Routes: Sendable {
     static let table: [Route] = [
         Route(method: "GET", path: "/v1/jobs", action: .listJobs) { .now(try $0.list($1)) },
         Route(method: "POST", path: "/v1/jobs", action: .submit, takesFiles: true, audited: "job.submit") {
-            .now(try $0.submit($1))
+            try $0.submit($1)
         },
-        Route(method: "POST", path: "/v1/scans", action: .submit, takesFiles: true) { .now(try $0.judgeScan($1)) },
+        Route(method: "POST", path: "/v1/scans", action: .submit, takesFiles: true) { try $0.judgeScan($1) },
         Route(
             method: "POST", path: "/v1/dicomweb/studies", action: .submit, takesFiles: true, audited: "job.submit"
-        ) { .now(try $0.storeInstances($1)) },
+        ) { try $0.storeInstances($1) },
         Route(method: "GET", path: "/v1/jobs/{id}", action: .readJob) { try $0.state($1) },
         Route(method: "DELETE", path: "/v1/jobs/{id}", action: .deleteJob, audited: "job.delete") {
             .now(try $0.delete($1))
@@ -81,20 +91,20 @@ struct Routes: Sendable {
             .now(try $0.retry($1))
         },
         Route(method: "GET", path: "/v1/jobs/{id}/mask", action: .readResult, audited: "result.read") {
-            .now(try $0.mask($1))
+            try $0.mask($1)
         },
         Route(method: "GET", path: "/v1/jobs/{id}/probabilities", action: .readResult, audited: "result.read") {
             .now(try $0.probabilities($1))
         },
         Route(method: "GET", path: "/v1/jobs/{id}/report", action: .readResult, audited: "result.read") {
-            .now(try $0.report($1))
+            try $0.report($1)
         },
         Route(method: "GET", path: "/v1/jobs/{id}/preview.png", action: .readResult, audited: "result.read") {
-            .now(try $0.preview($1))
+            try $0.preview($1)
         },
         Route(
             method: "PUT", path: "/v1/jobs/{id}/reference", action: .changeJob, takesFiles: true, audited: "job.score"
-        ) { .now(try $0.putReference($1)) },
+        ) { try $0.putReference($1) },
         Route(method: "POST", path: "/v1/jobs/{id}/verify", action: .changeJob, audited: "job.verify") {
             .now(try $0.verify($1))
         },
@@ -106,7 +116,7 @@ struct Routes: Sendable {
         Route(method: "POST", path: "/v1/queue/resume", action: .controlQueue, audited: "queue.resume") {
             .now(try $0.resume($1))
         },
-        Route(method: "POST", path: "/v1/evaluations", action: .submit, takesFiles: true) { .now(try $0.evaluate($1)) },
+        Route(method: "POST", path: "/v1/evaluations", action: .submit, takesFiles: true) { try $0.evaluate($1) },
         Route(method: "GET", path: "/v1/signing-key", action: .readJob) { routes, call in
             _ = try call.query()
             return .now(.json(200, SigningKeyJSON(routes.key)))
@@ -122,6 +132,9 @@ struct Routes: Sendable {
         Route(method: "GET", path: "/healthz", action: nil) { _, _ in .now(.json(200, ["status": "ok"])) },
         Route(method: "GET", path: "/readyz", action: nil) { routes, _ in .now(routes.readiness().response) },
     ]
+
+    /// Whether a request is about the server's health, and must be answered whatever else goes on.
+    static func isVital(_ head: RequestHead) -> Bool { ["/healthz", "/readyz"].contains(head.path) }
 
     /// The routes of a path, one for each method, and what stands for `{id}` in it.
     private static func routes(at path: String) -> (routes: [Route], id: String) {
@@ -157,6 +170,10 @@ struct Routes: Sendable {
                 record(action, by: caller, job: nil, outcome: "\(error.status)", request: head, logger: logger)
             }
             return .refuse(error.problem.response)
+        }
+        if route.takesFiles, !places.hasRoom(for: caller.name) {
+            metrics.httpRequests.add(1, route.path, route.method, "429")
+            return .refuse(Places.Refusal.ownShare.problem(share: places.share).response)
         }
         return route.takesFiles ? .files(folder: spool.incoming, limit: config.uploadLimitMiB << 20) : .none
     }
@@ -199,28 +216,56 @@ struct Routes: Sendable {
         let call = Call(request: request, id: id, caller: caller, action: route.action, logger: logger)
         do {
             switch try route.handle(self, call) {
-            case .now(let response):
-                if let action = route.audited {
-                    let made = response.headers.first { $0.0 == "Location" }?.1.split(separator: "/").last
-                    record(
-                        action, by: caller, job: JobID(made.map(String.init) ?? id),
-                        outcome: response.status < 400 ? "ok" : "\(response.status)", request: request.head,
-                        logger: logger)
+            case .now(let response): return .now(counted(done(response, call, route)))
+            case .later(let begin): return .later { begin($0.changed(by: counted)) }
+            case .inPlace(let kind, let work):
+                return .later { [self] reply in
+                    places.run(kind, for: caller.name, reply: reply) { refusal in
+                        do {
+                            if let refusal { throw refusal }
+                            try check(call)
+                            return counted(done(try work(), call, route))
+                        } catch {
+                            return counted(failed(error, call, route))
+                        }
+                    }
                 }
-                return .now(counted(response))
-            case .later(let begin):
-                return .later { reply in begin(Reply(isAwaited: { reply.isAwaited }) { reply.send(counted($0)) }) }
             }
         } catch {
-            let problem = problem(for: cause(of: error, call, route), logger)
-            if route.takesFiles { metrics.uploads.add(1, problem.code) }
-            if let action = route.audited {
-                record(
-                    action, by: caller, job: JobID(id), outcome: "\(problem.status)", request: request.head,
-                    logger: logger)
-            }
-            return .now(counted(problem.response))
+            return .now(counted(failed(error, call, route)))
         }
+    }
+
+    /// Keeps that a request was answered.
+    private func done(_ response: Response, _ call: Call, _ route: Route) -> Response {
+        if let action = route.audited {
+            let made = response.headers.first { $0.0 == "Location" }?.1.split(separator: "/").last
+            record(
+                action, by: call.caller, job: JobID(made.map(String.init) ?? call.id),
+                outcome: response.status < 400 ? "ok" : "\(response.status)", request: call.request.head,
+                logger: call.logger)
+        }
+        return response
+    }
+
+    /// Keeps that a request failed, and says why.
+    private func failed(_ error: any Error, _ call: Call, _ route: Route) -> Response {
+        let problem =
+            (error as? Places.Refusal)?.problem(share: places.share)
+            ?? problem(for: cause(of: error, call, route), call.logger)
+        if route.takesFiles { metrics.uploads.add(1, problem.code) }
+        if let action = route.audited {
+            record(
+                action, by: call.caller, job: JobID(call.id), outcome: "\(problem.status)",
+                request: call.request.head, logger: call.logger)
+        }
+        return problem.response
+    }
+
+    /// Says no if the caller's token is no longer in force, or does no longer allow what is asked for.
+    func check(_ call: Call) throws(AccessRefusal) {
+        guard let action = call.action else { return }
+        try gate.doorkeeper.stillCaller { call.request.head.headers[$0] }.check(action)
     }
 
     /// The error to answer: files that are missing are those of a job that was deleted after it was found.
@@ -255,12 +300,7 @@ struct Routes: Sendable {
                 503, "no_process", "The server cannot start another process just now. Send it again.",
                 headers: [("Retry-After", "10")])
         case let lost as WorkerLost:
-            return Problem(
-                422, "unreadable",
-                """
-                The process that read the file \(lost.how). The file is damaged, or made to do harm, or the server has \
-                too little memory: export it again, and if that does not help tell the operator of this server.
-                """)
+            return lost.problem
         case JobStoreError.removed:
             return Problem(410, "deleted", "The job was deleted, with its files.")
         case JobStoreError.queueFull(let limit):

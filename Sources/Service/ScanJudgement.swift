@@ -41,12 +41,14 @@ struct ScanJudgement {
 
 extension Routes {
     /// `POST /v1/scans`: the verdict on a scan, without a job. What would be refused is refused here, alike.
-    func judgeScan(_ call: Call) throws -> Response {
+    func judgeScan(_ call: Call) throws -> Handling {
         let query = try call.query("series", "acquisition", "uids")
         let upload = try Upload(call.request)
-        let judged = try judge(upload, query, call)
-        defer { judged.dicom?.discard() }
-        return .json(200, ScanJSON(judged))
+        return .inPlace(try reading(call)) { [self] in
+            let judged = try judge(upload, query, call)
+            defer { judged.dicom?.discard() }
+            return .json(200, ScanJSON(judged))
+        }
     }
 
     /// Reads every byte once and refuses what could not become a mask.
@@ -66,7 +68,10 @@ extension Routes {
     private func judge(
         _ upload: Upload, image: URL, _ dicom: DicomVolume?, _ call: Call
     ) throws -> ScanJudgement {
-        let work = JudgeWork(image: image, reference: upload.reference, limits: config.volumeLimits)
+        var limits = config.volumeLimits
+        // Our own import compressed it, and has limits of its own for what came.
+        if dicom != nil { limits.inflationRatio = .max }
+        let work = JudgeWork(image: image, reference: upload.reference, limits: limits)
         let judged = try quarantining(call, [image, upload.reference].compactMap { $0 }, work: JudgeWork.name) {
             try workshop.run(work)
         }
@@ -95,24 +100,28 @@ extension Routes {
     }
 
     /// Runs `body`; where `files` bring its child down, keeps a record of them.
+    ///
+    /// - Throws: what `body` throws. A child that may have ended for want of memory is the server's fault the first time,
+    ///   and the file's where it happens to the same bytes again.
     func quarantining<Result>(
         _ call: Call, _ files: [URL], work: String, _ body: () throws -> Result
     ) throws -> Result {
-        func record(_ end: String) {
-            quarantine.add(
-                files, work: work, end: end, request: "\(call.request.head.id)", caller: call.caller.name)
-            call.logger.warning("upload quarantined", metadata: ["work": "\(work)", "end": "\(end)"])
+        func record(_ lost: WorkerLost) throws {
+            let isFirst = quarantine.add(
+                files, work: work, end: lost.word, request: "\(call.request.head.id)", caller: call.caller.name)
+            call.logger.warning("upload quarantined", metadata: ["work": "\(work)", "end": "\(lost.word)"])
+            if isFirst, lost.mayWantMemory { throw lost.wantOfMemory }
         }
         do {
             return try body()
         } catch let lost as WorkerLost where lost.end != .notStarted {
-            record(lost.word)
-            throw lost
+            try record(lost)
+            throw lost.unreadable
         } catch DicomError.unreadable(let signal) {
-            record("signal_\(signal)")
+            try record(WorkerLost(end: .signalled(signal), silenceSeconds: 0))
             throw DicomError.unreadable(signal: signal)
         } catch DicomError.timeout(let seconds) {
-            record("timeout")
+            try record(WorkerLost(end: .timedOut, silenceSeconds: seconds))
             throw DicomError.timeout(seconds: seconds)
         }
     }

@@ -6,25 +6,28 @@ import Metrics
 /// Scores of masks that are there already.
 extension Routes {
     /// Scores a finished job against a reference that comes later; its report tells the scores from then on.
-    func putReference(_ call: Call) throws -> Response {
+    func putReference(_ call: Call) throws -> Handling {
         _ = try call.query()
         let (_, folder, _) = try succeeded(call)
         let files = try FormFiles(call.request, bare: "reference", allowed: ["reference"])
-        let scores = try score(folder.appending(path: JobFiles.mask), against: try files.required("reference"), call)
-        let file = folder.appending(path: JobFiles.report)
-        var report = try Report(at: file)
-        report.scores = scores
-        try report.write(to: file)
-        return .json(200, scores)
+        let reference = try files.required("reference")
+        return .inPlace(.scoring) { [self] in
+            let scores = try score(folder.appending(path: JobFiles.mask), against: reference, call)
+            let file = folder.appending(path: JobFiles.report)
+            var report = try Report(at: file)
+            report.scores = scores
+            try report.write(to: file)
+            return .json(200, scores)
+        }
     }
 
     /// Scores one mask against another, without a scan or a job.
-    func evaluate(_ call: Call) throws -> Response {
+    func evaluate(_ call: Call) throws -> Handling {
         _ = try call.query()
         let files = try FormFiles(call.request, bare: nil, allowed: ["prediction", "reference"])
         let (prediction, reference) = (try files.required("prediction"), try files.required("reference"))
-        return try withVolumeName(prediction) {
-            .json(200, try score($0, against: reference, isUpload: true, call))
+        return .inPlace(.scoring) { [self] in
+            try withVolumeName(prediction) { .json(200, try score($0, against: reference, isUpload: true, call)) }
         }
     }
 

@@ -15,11 +15,13 @@ public struct ServiceConfig: Equatable, Sendable {
     public var port = 8080
     /// The most that one upload may have, in MiB as sent.
     public var uploadLimitMiB = 2048
-    /// Connections open at once; more are refused.
+    /// Connections open at once; more wait unaccepted.
     public var connectionLimit = 2000
+    /// Connections of one address that are open at once; more are closed.
+    public var connectionsPerAddress = 256
     /// Seconds without a byte after which a connection is closed.
     public var idleTimeoutSeconds = 60
-    /// Threads that answer requests.
+    /// Threads for requests that need a child process.
     public var handlerThreads = 4
     /// The file of tokens, as `hepar token` writes it; empty for a server without tokens.
     public var tokensFile = ""
@@ -60,7 +62,9 @@ public struct ServiceConfig: Equatable, Sendable {
     /// The most voxels of a scan, in millions.
     public var voxelLimitMillions = 600
     /// The most MiB that a scan may inflate to.
-    public var inflatedLimitMiB = 4096
+    public var inflatedLimitMiB = 2048
+    /// The most times its own size that a scan may inflate to.
+    public var inflationRatio = 400
     /// The least severe messages that are logged.
     public var logLevel = "info"
     /// How messages are written.
@@ -73,7 +77,9 @@ public struct ServiceConfig: Equatable, Sendable {
 
     /// What a scan may have.
     public var volumeLimits: VolumeLimits {
-        VolumeLimits(voxels: voxelLimitMillions * 1_000_000, inflatedBytes: inflatedLimitMiB << 20)
+        VolumeLimits(
+            voxels: voxelLimitMillions * 1_000_000, inflatedBytes: inflatedLimitMiB << 20,
+            inflationRatio: inflationRatio)
     }
 }
 
@@ -142,7 +148,9 @@ extension ServiceConfig {
         uploadLimitMiB = settings.number("http.upload_limit_mib", default: uploadLimitMiB, in: 1...16_384)
         connectionLimit = settings.number("http.connection_limit", default: connectionLimit, in: 8...100_000)
         idleTimeoutSeconds = settings.number("http.idle_timeout_seconds", default: idleTimeoutSeconds, in: 1...3_600)
-        handlerThreads = settings.number("http.handler_threads", default: handlerThreads, in: 1...64)
+        connectionsPerAddress = settings.number(
+            "http.connections_per_address", default: connectionsPerAddress, in: 1...100_000)
+        handlerThreads = settings.number("http.handler_threads", default: handlerThreads, in: 3...64)
         tokensFile = settings.optionalText("auth.tokens_file")
         trustedProxies = settings.optionalText("http.trusted_proxies")
         proxyField = settings.choice("http.proxy_field", default: proxyField)
@@ -164,6 +172,7 @@ extension ServiceConfig {
         eventsKeepDays = settings.number("data.events_keep_days", default: eventsKeepDays, in: 1...36_500)
         voxelLimitMillions = settings.number("scan.voxel_limit_millions", default: voxelLimitMillions, in: 1...2_000)
         inflatedLimitMiB = settings.number("scan.inflated_limit_mib", default: inflatedLimitMiB, in: 1...16_384)
+        inflationRatio = settings.number("scan.inflation_ratio", default: inflationRatio, in: 10...1_100)
         logLevel = settings.text("log.level", default: logLevel)
         if !["trace", "debug", "info", "notice", "warning", "error"].contains(logLevel) {
             settings.problems.append("log.level is \"\(logLevel)\". Give trace, debug, info, notice, warning or error.")
@@ -176,7 +185,9 @@ extension ServiceConfig {
     public var effectiveSettings: [(key: String, value: String)] {
         [
             ("http.host", host), ("http.port", "\(port)"), ("http.upload_limit_mib", "\(uploadLimitMiB)"),
-            ("http.connection_limit", "\(connectionLimit)"), ("http.idle_timeout_seconds", "\(idleTimeoutSeconds)"),
+            ("http.connection_limit", "\(connectionLimit)"),
+            ("http.connections_per_address", "\(connectionsPerAddress)"),
+            ("http.idle_timeout_seconds", "\(idleTimeoutSeconds)"),
             ("http.handler_threads", "\(handlerThreads)"), ("data.folder", dataFolder),
             ("http.trusted_proxies", trustedProxies), ("http.proxy_field", proxyField.rawValue),
             ("auth.tokens_file", tokensFile), ("webhooks.targets", webhookTargets),
@@ -189,7 +200,8 @@ extension ServiceConfig {
             ("jobs.memory_limit_mib", "\(memoryLimitMiB)"),
             ("data.results_keep_days", "\(resultsKeepDays)"), ("data.events_keep_days", "\(eventsKeepDays)"),
             ("scan.voxel_limit_millions", "\(voxelLimitMillions)"),
-            ("scan.inflated_limit_mib", "\(inflatedLimitMiB)"), ("log.level", logLevel),
+            ("scan.inflated_limit_mib", "\(inflatedLimitMiB)"), ("scan.inflation_ratio", "\(inflationRatio)"),
+            ("log.level", logLevel),
         ]
     }
 }

@@ -9,26 +9,31 @@ import Segmentation
 /// `POST /v1/jobs`. Judges the upload, keeps it, queues a job: 202 with `Location`, or a problem document that says what
 /// to change. Both the files and the row are on disk before 202 is sent.
 extension Routes {
-    func submit(_ call: Call) throws -> Response {
-        let (job, headers) = try accept(call)
-        var response = Response.json(202, try shown(job))
-        response.headers += headers
-        return response
+    func submit(_ call: Call) throws -> Handling {
+        .inPlace(try reading(call)) { [self] in
+            let (job, headers) = try accept(call)
+            var response = Response.json(202, try shown(job))
+            response.headers += headers
+            return response
+        }
     }
 
     /// `POST /v1/dicomweb/studies`: a job by STOW-RS (PS3.18 section 10.5), as DICOM nodes send their instances. The answer
     /// is a DICOM dataset whose RetrieveURL (0008,1190) is the job's address.
-    func storeInstances(_ call: Call) throws -> Response {
-        guard case .parts = call.request.body else {
+    func storeInstances(_ call: Call) throws -> Handling {
+        let type = call.request.head.headers["Content-Type"]?.lowercased().prefix { $0 != ";" }
+        guard case .parts = call.request.body, type?.trimmingCharacters(in: .whitespaces) == "multipart/related" else {
             throw Problem(
                 415, "not_stow",
                 "Send the instances as multipart/related; type=\"application/dicom\", as STOW-RS has it.")
         }
-        let (job, headers) = try accept(call)
-        let dataset = #"{"00081190":{"vr":"UR","Value":["/v1/jobs/\#(job.id)"]}}"#
-        var response = Response.data(202, Data(dataset.utf8), type: "application/dicom+json")
-        response.headers += headers
-        return response
+        return .inPlace(try reading(call)) { [self] in
+            let (job, headers) = try accept(call)
+            let dataset = #"{"00081190":{"vr":"UR","Value":["/v1/jobs/\#(job.id)"]}}"#
+            var response = Response.data(202, Data(dataset.utf8), type: "application/dicom+json")
+            response.headers += headers
+            return response
+        }
     }
 
     /// Queues a job, or finds the one that answers the request already; with the header fields that tell of it.

@@ -57,6 +57,18 @@ import Testing
             }
         }
     }
+
+    /// A picture or a link in a foreign page brings no Origin.
+    @Test func whatAnotherSitesPageAsksForIsRefused() throws {
+        for site in ["cross-site", "Cross-Site", "none, cross-site", ""] {
+            #expect(throws: AccessRefusal.notLocal) {
+                try OpenServer.check(peer: "127.0.0.1", field: lookUp(["Host": "localhost", "Sec-Fetch-Site": site]))
+            }
+        }
+        for site in ["same-origin", "same-site", "none"] {
+            try OpenServer.check(peer: "127.0.0.1", field: lookUp(["Host": "localhost", "Sec-Fetch-Site": site]))
+        }
+    }
 }
 
 @Suite struct FailureLimiterTests {

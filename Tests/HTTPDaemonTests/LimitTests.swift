@@ -105,6 +105,50 @@ import Testing
         withExtendedLifetime(clients) {}
     }
 
+    /// One address took all connections of a server, and nobody else was let in.
+    @Test func othersAreServedWhileOneAddressHoldsAllThatItMay() throws {
+        let server = try TestServer(.forTests.with(\.connectionsPerAddressLimit, 5).with(\.connectionLimit, 10))
+        let idle = (0..<30).map { _ in TestClient(port: server.port, from: "127.0.0.66") }
+        #expect(idle[5...].allSatisfy { $0.isClosed() })
+        let client = server.client()
+        client.send(lines: "GET /hello HTTP/1.1\nHost: a\n\n")
+        #expect(client.answer()?.text == "hello")
+        let warnings = server.log.lines.filter { $0.message.hasPrefix("connections refused") }
+        #expect(warnings.count == 1 && warnings.first?.metadata["client"] == "127.0.0.66")
+        withExtendedLifetime(idle) {}
+    }
+
+    /// All its clients come from its address.
+    @Test func aProxyMayHoldMoreConnections() throws {
+        let settings = DaemonSettings.forTests.with(\.connectionsPerAddressLimit, 1)
+        let server = try TestServer(settings, isExempt: { $0 == "127.0.0.1" })
+        let clients = (0..<3).map { _ in server.client() }
+        for client in clients { client.send(lines: "GET /hello HTTP/1.1\nHost: a\n\n") }
+        #expect(clients.allSatisfy { $0.answer()?.status == 200 })
+    }
+
+    @Test func anIPv6NetworkIsOneAddress() {
+        #expect(ConnectionWatch.client(of: "2001:db8::1") == "2001:db8:0:0::/64")
+        #expect(ConnectionWatch.client(of: "2001:db8::ffff:1") == "2001:db8:0:0::/64")
+        #expect(ConnectionWatch.client(of: "2001:db8:0:1::1") == "2001:db8:0:1::/64")
+        #expect(ConnectionWatch.client(of: "fe80::1%eth0") == "fe80:0:0:0::/64")
+        for same in ["192.0.2.1", "unknown"] { #expect(ConnectionWatch.client(of: same) == same) }
+    }
+
+    @Test func whatIsVitalIsAnsweredWhileEveryHandlerIsBusy() throws {
+        let server = try TestServer(.forTests.with(\.handlerThreads, 2))
+        let busy = (0..<10).map { _ in server.client() }
+        for client in busy { client.send(lines: "GET /wait HTTP/1.1\nHost: a\n\n") }
+        #expect(eventually { server.handled.words.count == 2 })
+        let client = server.client()
+        for _ in 0..<3 {
+            client.send(lines: "GET /vital HTTP/1.1\nHost: a\n\n")
+            #expect(client.answer()?.text == "hello")
+        }
+        for _ in busy { server.gate.signal() }
+        #expect(busy.allSatisfy { $0.answer()?.text == "waited" })
+    }
+
     @Test func listensOnIPv6() throws {
         // Where the machine has no IPv6, the daemon says so.
         do {

@@ -21,7 +21,8 @@ final class TestServer: Sendable {
     static let uploadLimit = 80 << 20
 
     init(
-        _ settings: DaemonSettings = .forTests, write: UploadFile.Write? = nil, plan: BodyPlan? = nil
+        _ settings: DaemonSettings = .forTests, write: UploadFile.Write? = nil, plan: BodyPlan? = nil,
+        isExempt: @escaping @Sendable (String) -> Bool = { _ in false }
     ) throws {
         let name = "hepar-http-\(UUID().uuidString)"
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(name, isDirectory: true)
@@ -33,12 +34,14 @@ final class TestServer: Sendable {
         daemon = try HTTPDaemon(
             settings: settings, logger: Logger(label: "test") { _ in log },
             write: write ?? { Glibc.write($0, $1.baseAddress, $1.count) },
-            plan: { head in plan ?? Self.plan(head, uploads: uploads) },
-            answer: { request in
-                handled.add(request.head.path)
-                if request.head.path == "/later" { return .later { later.keep($0) } }
-                return .now(Self.answer(request, folder: folder, gate: gate))
-            })
+            application: Application(
+                isVital: { $0.path == "/vital" }, isExempt: isExempt,
+                plan: { head in plan ?? Self.plan(head, uploads: uploads) },
+                answer: { request in
+                    handled.add(request.head.path)
+                    if ["/later", "/later-upload"].contains(request.head.path) { return .later { later.keep($0) } }
+                    return .now(Self.answer(request, folder: folder, gate: gate))
+                }))
     }
 
     deinit {
@@ -56,7 +59,7 @@ final class TestServer: Sendable {
     private static func plan(_ head: RequestHead, uploads: URL) -> BodyPlan {
         switch head.path {
         case "/memory": .memory(limit: memoryLimit)
-        case "/upload", "/keep": .files(folder: uploads, limit: uploadLimit)
+        case "/upload", "/keep", "/later-upload": .files(folder: uploads, limit: uploadLimit)
         case "/small-upload": .files(folder: uploads, limit: 20_000)
         case "/refused": .refuse(.problem(403, detail: "Not here.", code: "refused"))
         case "/lost": .files(folder: uploads.appendingPathComponent("missing"), limit: uploadLimit)
@@ -67,7 +70,7 @@ final class TestServer: Sendable {
     private static func answer(_ request: Request, folder: URL, gate: DispatchSemaphore) -> Response {
         let head = request.head
         switch head.path {
-        case "/hello": return .data(200, Data("hello".utf8), type: "text/plain")
+        case "/hello", "/vital": return .data(200, Data("hello".utf8), type: "text/plain")
         case "/head": return .json(200, HeadReport(head))
         case "/memory":
             if case .memory(let data) = request.body { return .data(200, data, type: "application/octet-stream") }

@@ -206,6 +206,57 @@ struct BadHeader: CustomTestStringConvertible, Sendable {
         }
     }
 
+    /// Nothing is inflated: behind the header there is nothing.
+    @Test func aScanThatWouldInflateTooFarIsRefusedByItsHeader() throws {
+        try withTemporaryFolder { folder in
+            var bomb = NIfTIBuilder()
+            bomb.dim[1...3] = [1000, 1000, 500]
+            let url = try save(bomb.header, to: folder, as: "bomb.nii.gz", compressed: true)
+            let error = failure { () throws(VolumeError) in _ = try inspectScan(at: url) }
+            guard case .inflatesTooFar(let ratio, 400)? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(ratio > 1_000_000)
+            // As a mask, or where a limit allows it, it is what it is: cut off.
+            let all = VolumeLimits(inflationRatio: .max)
+            #expect(failure { () throws(VolumeError) in _ = try inspectMask(at: url) }?.code == "truncated")
+            #expect(
+                failure { () throws(VolumeError) in _ = try inspectScan(at: url, limits: all) }?.code == "truncated")
+            // A reference on another grid is refused before its voxels, too.
+            let image = try NIfTIHeader(parsing: NIfTIBuilder().header)
+            #expect(
+                failure { () throws(VolumeError) in _ = try inspectMask(at: url, on: image) }?.code == "grid_mismatch")
+        }
+    }
+
+    /// 96 MiB of which all but one organ is painted over, and an empty mask as large: both compress by hundreds.
+    @Test func whatCompressesWellIsAccepted() throws {
+        try withTemporaryFolder { folder in
+            var file = NIfTIBuilder()
+            file.dim[1...3] = [256, 256, 768]
+            var random = SplitMix64(seed: 5)
+            var bytes = file.header + file.extender
+            let slice = [UInt8](repeating: 0, count: 2 * 256 * 256)
+            for z in 0..<768 {
+                var painted = slice
+                if (300..<400).contains(z) {
+                    for y in 100..<140 {
+                        for x in 100..<150 { painted[2 * (256 * y + x)] = UInt8(truncatingIfNeeded: random.next()) }
+                    }
+                }
+                bytes += painted
+            }
+            let scan = try save(bytes, to: folder, as: "painted.nii.gz", compressed: true)
+            let stored = try #require(try scan.resourceValues(forKeys: [.fileSizeKey]).fileSize)
+            #expect((100...400).contains(bytes.count / stored), "\(bytes.count / stored)")
+            #expect(try inspectScan(at: scan).inflatedBytes == bytes.count)
+            let empty = file.header + file.extender + [UInt8](repeating: 0, count: 768 * slice.count)
+            let mask = try save(empty, to: folder, as: "empty.nii.gz", compressed: true)
+            #expect(try inspectMask(at: mask).maximum == 0)
+        }
+    }
+
     @Test func aLittlePaddingIsPassedOver() throws {
         try withTemporaryFolder { folder in
             let url = try save(NIfTIBuilder().file + [0, 0, 0], to: folder, as: "padded.nii")

@@ -110,6 +110,35 @@ import Testing
         }
     }
 
+    /// Both wait for what does not come, for longer than curl does.
+    @Test func whoWaitsIsToldWhenTheTokenIsRevoked() throws {
+        try Self.withServer { server, tokens, ct, _ in
+            let accepted = try server.curl("/v1/jobs", "-F", "image=@\(ct.path)", "-H", tokens.header("bridge"))
+            let id = try #require(try accepted.json()["id"] as? String)
+            let last = try server.curl("/v1/events", "-H", tokens.header("reader")).json()["last"] as? Int ?? 0
+            let paths = ["/v1/jobs/\(id)?wait=300", "/v1/events?wait=300&after=\(last)"]
+            let header = tokens.header("reader")
+            let waiting = paths.map { path in
+                let process = Process()
+                process.executableURL = URL(filePath: "/usr/bin/curl")
+                process.arguments = [
+                    "-s", "-m", "120", "-o", "/dev/null", "-w", "%{http_code}", "-H", header, server.url + path,
+                ]
+                process.standardOutput = Pipe()
+                return process
+            }
+            for process in waiting { try process.run() }
+            // They may not have begun to wait yet; then they are refused at once, alike.
+            let revoked = try HeparProcess.run("token", "revoke", "--file", tokens.file.path, "reader")
+            #expect(revoked.status == 0)
+            for process in waiting {
+                let output = try (process.standardOutput as? Pipe)?.fileHandleForReading.readToEnd() ?? Data()
+                process.waitUntilExit()
+                #expect(String(decoding: output, as: UTF8.self) == "401")
+            }
+        }
+    }
+
     @Test func oneRequestIdLeadsFromTheProxyToTheWorker() throws {
         try Self.withServer { server, tokens, ct, _ in
             let accepted = try server.curl(

@@ -105,6 +105,20 @@ import Testing
             let file = (record["files"] as? [[String: Any]])?.first
             #expect(file?["bytes"] as? Int == header.fileSize)
             #expect(try server.curl("/readyz").status == 200)
+
+            // What the kernel ends may be for want of memory: once, it is to be tried again.
+            let handle = try FileHandle(forWritingTo: slow)
+            try handle.seek(toOffset: 4096)
+            try handle.write(contentsOf: Data([1]))
+            try handle.close()
+            for (status, code) in [(503, "no_memory"), (422, "unreadable")] {
+                let killer = Thread { _ = try? Self.strike(parent, "judge", SIGKILL) }
+                killer.start()
+                let answer = try server.curl("/v1/scans", "-F", "image=@\(slow.path)")
+                #expect(answer.status == status)
+                #expect(try answer.json()["code"] as? String == code)
+                #expect(answer.headers.contains("Retry-After:") == (status == 503))
+            }
             let left = try FileManager.default.contentsOfDirectory(atPath: data.appending(path: "incoming").path)
             #expect(left.isEmpty)
         }

@@ -217,6 +217,12 @@ import Testing
                 #expect((problem["detail"] as? String)?.count ?? 0 > 20, "\(name)")
                 #expect(answer.headers.contains("application/problem+json"), "\(name)")
             }
+            // The contract of STOW-RS has no forms, and no bare files.
+            for fields in [["-F", "image=@\(files.ct.path)"], ["--data-binary", "@\(files.ct.path)"]] {
+                let answer = try server.curl("/v1/dicomweb/studies", fields)
+                #expect(answer.status == 415, "\(answer.text)")
+                #expect(try answer.json()["code"] as? String == "not_stow")
+            }
             let otherGrid = try server.curl(
                 "/v1/jobs", "-F", "image=@\(files.ct.path)", "-F", "reference=@\(bad.otherGrid.path)")
             #expect(otherGrid.status == 422)

@@ -90,9 +90,11 @@ class Server:
         if self.process:
             self.process.wait(timeout=60)
 
-    def request(self, method, path, body=None, headers=None, timeout=60):
-        """Status, header fields and body of one request on a connection of its own; OSError if there is no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+    def request(self, method, path, body=None, headers=None, timeout=60, source=None):
+        """Status, header fields and body of one request on a connection of its own, from an address of this machine's own;
+        OSError if there is no answer."""
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=timeout, source_address=source and (source, 0))
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()

@@ -155,7 +155,8 @@ def crowded(checks, scan):
     """The first part."""
     folder = os.path.join(checks.folder, "crowd")
     os.makedirs(folder)
-    server = Server(folder, http_idle_timeout_seconds=IDLE_TIMEOUT)
+    # All of the crowd come from one address.
+    server = Server(folder, http_idle_timeout_seconds=IDLE_TIMEOUT, http_connections_per_address=2 * (WAITING + SLOW))
     server.start()
     server.json("POST", "/v1/queue/pause")
     # Another one may begin before the queue is paused again, and is not counted.
