@@ -46,7 +46,7 @@ let package = Package(
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
         // DCMTK's own pkg-config file names every library it has, and so would load its network code.
         .target(
-            name: "CDicom", dependencies: ["COpenJPEG"],
+            name: "CDicom", dependencies: ["COpenJPEG", "CZlib"],
             linkerSettings: ["dcmseg", "dcmfg", "dcmiod", "dcmjpls", "dcmjpeg", "dcmdata", "oflog", "ofstd"]
                 .map { .linkedLibrary($0) }),
         .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),

@@ -3,16 +3,23 @@
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
+#include <dcmtk/dcmdata/dcistrmf.h>
+#include <dcmtk/dcmdata/dcpixseq.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
+#include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "jpeg2000.h"
@@ -20,6 +27,16 @@
 
 struct cdicom_file {
     DcmFileFormat format;
+    // What the meta header says where it is none of the plain encodings, else what the data set is written in.
+    std::string syntax;
+    // Items of the frames' functional groups, found once: DCMTK counts from the first at each look-up.
+    std::vector<DcmItem *> frames;
+};
+
+struct cdicom_pixels {
+    DcmFileFormat format;
+    // Fragments after the offset table, found once for the same reason.
+    std::vector<DcmPixelItem *> fragments;
 };
 
 namespace {
@@ -36,19 +53,25 @@ void set_up() {
         OFLog::configure(OFLogger::OFF_LOG_LEVEL);
         DJDecoderRegistration::registerCodecs();
         DJLSDecoderRegistration::registerCodecs();
+        // A known attribute whose type was written as unknown is what it is.
+        dcmEnableUnknownVRConversion.set(OFTrue);
     });
 }
+
+struct CloseFile {
+    void operator()(FILE *file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<FILE, CloseFile>;
 
 // Whether the file has a DICOM signature, or begins with a data element of group 2 or 8 as files without one do.
 cdicom_status recognise(const char *path, bool &has_signature) {
     struct stat status;
     if (stat(path, &status) != 0 || !S_ISREG(status.st_mode)) return CDICOM_CANNOT_OPEN;
     if (status.st_size == 0) return CDICOM_EMPTY;
-    FILE *file = std::fopen(path, "rbe");
-    if (file == nullptr) return CDICOM_CANNOT_OPEN;
+    const File file(std::fopen(path, "rbe"));
+    if (!file) return CDICOM_CANNOT_OPEN;
     unsigned char head[132] = {};
-    const size_t count = std::fread(head, 1, sizeof head, file);
-    std::fclose(file);
+    const size_t count = std::fread(head, 1, sizeof head, file.get());
     has_signature = count == sizeof head && std::memcmp(head + 128, "DICM", 4) == 0;
     if (has_signature) return CDICOM_OK;
     const bool little = (head[0] == 2 || head[0] == 8) && head[1] == 0 && head[3] == 0;
@@ -56,24 +79,140 @@ cdicom_status recognise(const char *path, bool &has_signature) {
     return count >= 12 && (little || big) ? CDICOM_OK : CDICOM_NOT_DICOM;
 }
 
-cdicom_status load(const char *path, DcmFileFormat &format, bool with_pixels) {
+// How a data set is really written, by its first element: EXS_Unknown where that is none of a low group.
+E_TransferSyntax written_in(FILE *file, long begin) {
+    unsigned char head[8] = {};
+    if (std::fseek(file, begin, SEEK_SET) != 0) return EXS_Unknown;
+    if (std::fread(head, 1, sizeof head, file) != sizeof head) return EXS_Unknown;
+    const unsigned little = head[0] | head[1] << 8, big = head[0] << 8 | head[1];
+    const auto is_capital = [](unsigned char byte) { return byte >= 'A' && byte <= 'Z'; };
+    const bool is_explicit = is_capital(head[4]) && is_capital(head[5]);
+    // Identifying and patient's attributes, with which every image begins.
+    constexpr unsigned highest = 0x0010;
+    if (little > 0 && little <= highest) return is_explicit ? EXS_LittleEndianExplicit : EXS_LittleEndianImplicit;
+    if (big > 0 && big <= highest && is_explicit) return EXS_BigEndianExplicit;
+    return EXS_Unknown;
+}
+
+// High-Throughput JPEG 2000: OpenJPEG 2.5 decodes it, DCMTK 3.6.7 does not know its name.
+E_TransferSyntax syntax_named(const std::string &name) {
+    if (name == "1.2.840.10008.1.2.4.201" || name == "1.2.840.10008.1.2.4.202") return EXS_JPEG2000LosslessOnly;
+    return name == "1.2.840.10008.1.2.4.203" ? EXS_JPEG2000 : DcmXfer(name.c_str()).getXfer();
+}
+
+bool is_plain(E_TransferSyntax syntax) {
+    return syntax == EXS_LittleEndianImplicit || syntax == EXS_LittleEndianExplicit || syntax == EXS_BigEndianExplicit;
+}
+
+// How many bytes a deflated data set inflates to, counted in little memory up to `limit` and one more.
+cdicom_status inflated_bytes(FILE *file, long begin, size_t limit, size_t &bytes) {
+    bytes = 0;
+    if (std::fseek(file, begin, SEEK_SET) != 0) return CDICOM_DAMAGED;
+    z_stream stream = {};
+    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return CDICOM_OUT_OF_MEMORY;
+    const std::unique_ptr<z_stream, int (*)(z_stream *)> end(&stream, inflateEnd);
+    unsigned char input[16 << 10], output[64 << 10];
+    int status = Z_OK;
+    while (status == Z_OK || status == Z_BUF_ERROR) {
+        if (stream.avail_in == 0) {
+            stream.avail_in = static_cast<uInt>(std::fread(input, 1, sizeof input, file));
+            stream.next_in = input;
+            if (stream.avail_in == 0) break; // cut off: for the reader to find
+        }
+        stream.avail_out = sizeof output;
+        stream.next_out = output;
+        status = inflate(&stream, Z_NO_FLUSH);
+        bytes += sizeof output - stream.avail_out;
+        if (bytes > limit) return CDICOM_INFLATES_TOO_FAR;
+    }
+    return CDICOM_OK;
+}
+
+DcmPixelData *pixel_data(DcmItem *data) {
+    DcmElement *element = nullptr;
+    if (data->findAndGetElement(DCM_PixelData, element).bad()) return nullptr;
+    return dynamic_cast<DcmPixelData *>(element);
+}
+
+// The pixels' fragments as they are in the file, after an offset table; null where there are none.
+DcmPixelSequence *fragments_of(DcmPixelData *pixels) {
+    E_TransferSyntax syntax = EXS_Unknown;
+    const DcmRepresentationParameter *parameter = nullptr;
+    pixels->getOriginalRepresentationKey(syntax, parameter);
+    DcmPixelSequence *sequence = nullptr;
+    return pixels->getEncapsulatedRepresentation(syntax, parameter, sequence).good() ? sequence : nullptr;
+}
+
+// Whether the pixels were read to their end, before the states of reading are ended. Padding behind them is no element and
+// stops DCMTK; so does a file that breaks off, whose missing values it would make zeros of.
+bool has_whole_pixels(DcmItem *data) {
+    DcmPixelData *pixels = pixel_data(data);
+    if (pixels == nullptr) return false;
+    DcmPixelSequence *sequence = fragments_of(pixels);
+    if (sequence == nullptr) return pixels->transferState() == ERW_ready;
+    DcmPixelItem *last = nullptr;
+    return sequence->card() > 1 && sequence->getItem(last, sequence->card() - 1).good() &&
+           last->transferState() == ERW_ready;
+}
+
+struct Loaded {
+    std::string syntax;
+    size_t inflated = 0;
+};
+
+// Reads the data set behind a meta header. What the header says of its encoding is held against the first bytes: some
+// files claim explicit types over implicit ones, or deflation over plain bytes.
+cdicom_status load_after_meta(
+    const char *path, DcmFileFormat &format, const DcmTagKey &stop, size_t inflate_limit, Loaded &loaded) {
+    DcmInputFileStream stream(path);
+    if (stream.status().bad()) return CDICOM_CANNOT_OPEN;
+    format.transferInit();
+    DcmMetaInfo *meta = format.getMetaInfo();
+    if (meta->read(stream, EXS_Unknown, EGL_noChange, longest_value).bad()) return CDICOM_DAMAGED;
+    OFString name;
+    if (meta->findAndGetOFString(DCM_TransferSyntaxUID, name).good()) loaded.syntax = name.c_str();
+    E_TransferSyntax syntax = syntax_named(loaded.syntax);
+
+    const File file(std::fopen(path, "rbe"));
+    if (!file) return CDICOM_CANNOT_OPEN;
+    const long begin = static_cast<long>(stream.tell());
+    const E_TransferSyntax found = written_in(file.get(), begin);
+    const bool is_deflated = syntax == EXS_DeflatedLittleEndianExplicit;
+    if (found != EXS_Unknown && (is_plain(syntax) || is_deflated || syntax == EXS_Unknown)) {
+        if (syntax != EXS_Unknown || loaded.syntax.empty()) loaded.syntax = DcmXfer(found).getXferID();
+        syntax = found;
+    } else if (is_deflated) {
+        const cdicom_status counted = inflated_bytes(file.get(), begin, inflate_limit, loaded.inflated);
+        if (counted != CDICOM_OK) return counted;
+    }
+    const OFCondition result =
+        format.getDataset()->readUntilTag(stream, syntax, EGL_noChange, longest_value, stop);
+    const bool is_whole = result.good() || has_whole_pixels(format.getDataset());
+    format.transferEnd();
+    return is_whole ? CDICOM_OK : CDICOM_DAMAGED;
+}
+
+cdicom_status load(
+    const char *path, DcmFileFormat &format, const DcmTagKey &stop, size_t inflate_limit, Loaded &loaded) {
     set_up();
     if (!dcmDataDict.isDictionaryLoaded()) return CDICOM_NO_DICTIONARY;
     bool has_signature = false;
     const cdicom_status kind = recognise(path, has_signature);
     if (kind != CDICOM_OK) return kind;
-    const E_FileReadMode mode = has_signature ? ERM_fileOnly : ERM_autoDetect;
-    const OFCondition result = format.loadFileUntilTag(
-        path, EXS_Unknown, EGL_noChange, longest_value, mode, with_pixels ? DCM_UndefinedTagKey : DCM_PixelData);
-    if (result.bad()) {
-        // Without a signature a few bytes may look like an element by chance.
-        return has_signature ? (result == EC_UnsupportedEncoding ? CDICOM_UNKNOWN_SYNTAX : CDICOM_DAMAGED)
-                             : CDICOM_NOT_DICOM;
-    }
-    if (!has_signature && !format.getDataset()->tagExists(DCM_SOPClassUID) &&
-        !format.getDataset()->tagExists(DCM_Modality)) {
-        return CDICOM_NOT_DICOM;
-    }
+    if (has_signature) return load_after_meta(path, format, stop, inflate_limit, loaded);
+    DcmInputFileStream stream(path);
+    if (stream.status().bad()) return CDICOM_CANNOT_OPEN;
+    format.transferInit();
+    format.setReadMode(ERM_autoDetect);
+    const OFCondition result = format.readUntilTag(stream, EXS_Unknown, EGL_noChange, longest_value, stop);
+    DcmDataset *data = format.getDataset();
+    const bool is_whole = result.good() || has_whole_pixels(data);
+    format.transferEnd();
+    // A few bytes may look like an element by chance.
+    if (!is_whole && !data->tagExists(DCM_PixelData)) return CDICOM_NOT_DICOM;
+    if (!is_whole) return CDICOM_DAMAGED;
+    if (!data->tagExists(DCM_SOPClassUID) && !data->tagExists(DCM_Modality)) return CDICOM_NOT_DICOM;
+    loaded.syntax = DcmXfer(data->getOriginalXfer()).getXferID();
     return CDICOM_OK;
 }
 
@@ -86,9 +225,38 @@ DcmTagKey key_of(uint32_t tag) {
     return DcmTagKey(static_cast<Uint16>(tag >> 16), static_cast<Uint16>(tag & 0xFFFF));
 }
 
+// A decimal or integer string that is wholly a number; else not a number. DCMTK would read "1,5" as 1.
+double decimal(std::string_view text) {
+    const size_t first = text.find_first_not_of(" ");
+    text.remove_prefix(first == std::string_view::npos ? text.size() : first);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\0')) text.remove_suffix(1);
+    if (text.find_first_not_of("+-.0123456789Ee") != std::string_view::npos) return std::nan("");
+    if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+    double value = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return fault == std::errc() && end == text.data() + text.size() ? value : std::nan("");
+}
+
+size_t decimals(DcmElement *element, double *out, size_t capacity) {
+    OFString text;
+    if (element->getOFStringArray(text, OFFalse).bad()) return 0;
+    std::string_view rest(text.c_str(), text.size());
+    size_t count = 0;
+    while (count < capacity) {
+        const size_t end = rest.find('\\');
+        const std::string_view value = rest.substr(0, end);
+        if (value.find_first_not_of(std::string_view(" \0", 2)) == std::string_view::npos) break; // absent
+        out[count++] = decimal(value);
+        if (end == std::string_view::npos) break;
+        rest.remove_prefix(end + 1);
+    }
+    return count;
+}
+
 size_t numbers(DcmItem *item, uint32_t tag, double *out, size_t capacity) {
     DcmElement *element = nullptr;
     if (item->findAndGetElement(key_of(tag), element).bad() || element == nullptr) return 0;
+    if (element->isaString()) return decimals(element, out, capacity);
     size_t count = 0;
     while (count < capacity) {
         Float64 real = 0;
@@ -117,6 +285,19 @@ size_t numbers(DcmItem *item, uint32_t tag, double *out, size_t capacity) {
 void copy_text(const char *text, char *out, size_t capacity) {
     if (capacity == 0) return;
     std::snprintf(out, capacity, "%s", text == nullptr ? "" : text);
+}
+
+// The text of an attribute; "" where it or the item is absent.
+void text_of(DcmItem *item, uint32_t tag, char *out, size_t capacity) {
+    copy_text("", out, capacity);
+    try {
+        OFString text;
+        if (item != nullptr && item->findAndGetOFStringArray(key_of(tag), text).good()) {
+            copy_text(text.c_str(), out, capacity);
+        }
+    } catch (...) {
+        copy_text("", out, capacity);
+    }
 }
 
 // How stored values lie in the decoded bytes.
@@ -153,19 +334,6 @@ int32_t stored_value(uint32_t raw, const PixelFormat &format) {
                                               : static_cast<int32_t>(value);
 }
 
-// The pixels' fragments as they are in the file, after an offset table; null where there are none.
-DcmPixelSequence *fragments_of(DcmItem *data) {
-    DcmElement *element = nullptr;
-    if (data->findAndGetElement(DCM_PixelData, element).bad()) return nullptr;
-    auto *pixels = dynamic_cast<DcmPixelData *>(element);
-    if (pixels == nullptr) return nullptr;
-    E_TransferSyntax syntax = EXS_Unknown;
-    const DcmRepresentationParameter *parameter = nullptr;
-    pixels->getOriginalRepresentationKey(syntax, parameter);
-    DcmPixelSequence *sequence = nullptr;
-    return pixels->getEncapsulatedRepresentation(syntax, parameter, sequence).good() ? sequence : nullptr;
-}
-
 // Whether DCMTK's way to a JPEG frame's header ends: it hops from marker to marker, and stays at a TEM (FF01) for ever
 // (DJCodecDecoder::scanJpegDataForBitDepth of 3.6.7).
 bool scan_ends(const uint8_t *bytes, size_t count) {
@@ -186,40 +354,63 @@ bool scan_ends(const uint8_t *bytes, size_t count) {
     return true;
 }
 
-// Whether that is so for each fragment that DCMTK may take for the beginning of a frame.
-bool scans_end(DcmItem *data, uint32_t frame, const PixelFormat &format) {
-    DcmPixelSequence *sequence = fragments_of(data);
-    if (sequence == nullptr) return true;
-    const bool one_each = sequence->card() == static_cast<unsigned long>(format.frames) + 1;
-    const unsigned long begin = one_each ? frame + 1 : 1;
-    const unsigned long end = one_each ? begin + 1 : sequence->card();
-    for (unsigned long index = begin; index < end; index++) {
-        DcmPixelItem *item = nullptr;
-        Uint8 *fragment = nullptr;
-        // What cannot be read is for the decoder to refuse.
-        if (sequence->getItem(item, index).bad() || item == nullptr) return true;
-        if (item->getUint8Array(fragment).bad() || fragment == nullptr) return true;
-        if (!scan_ends(fragment, item->getLength())) return false;
+// Where each frame's fragments begin by the offset table, which counts bytes from the first fragment's own header.
+std::vector<size_t> starts_by_table(DcmPixelSequence *sequence, const std::vector<DcmPixelItem *> &fragments) {
+    DcmPixelItem *table = nullptr;
+    Uint8 *bytes = nullptr;
+    if (sequence->getItem(table, 0).bad() || table == nullptr || table->getLength() < 8) return {};
+    if (table->getUint8Array(bytes).bad() || bytes == nullptr) return {};
+    std::vector<size_t> starts;
+    size_t place = 0, fragment = 0;
+    for (size_t i = 0; i + 4 <= table->getLength(); i += 4) {
+        const size_t offset = static_cast<size_t>(bytes[i]) | static_cast<size_t>(bytes[i + 1]) << 8 |
+                              static_cast<size_t>(bytes[i + 2]) << 16 | static_cast<size_t>(bytes[i + 3]) << 24;
+        while (fragment < fragments.size() && place < offset) place += 8 + fragments[fragment++]->getLength();
+        if (fragment == fragments.size() || place != offset) return {};
+        starts.push_back(fragment);
     }
-    return true;
+    return starts;
 }
 
-// The fragments of a frame, one after the other: a single frame may be spread over several, of many each has its own.
-cdicom_status codestream(DcmItem *data, uint32_t frame, const PixelFormat &format, std::vector<uint8_t> &bytes) {
-    if (!data->tagExists(DCM_PixelData)) return CDICOM_NO_PIXELS;
-    DcmPixelSequence *sequence = fragments_of(data);
-    if (sequence == nullptr) return CDICOM_NOT_DECODED;
-    // Item 0 is the offset table.
-    const bool single = format.frames == 1;
-    if (!single && sequence->card() != static_cast<unsigned long>(format.frames) + 1) return CDICOM_NOT_DECODED;
-    const unsigned long begin = single ? 1 : frame + 1;
-    const unsigned long end = single ? sequence->card() : begin + 1;
-    for (unsigned long index = begin; index < end; index++) {
-        DcmPixelItem *item = nullptr;
+// The same by the codestreams' own beginning: SOI of JPEG and JPEG-LS, SOC of JPEG 2000.
+std::vector<size_t> starts_by_marker(const std::vector<DcmPixelItem *> &fragments) {
+    std::vector<size_t> starts;
+    for (size_t index = 0; index < fragments.size(); index++) {
+        Uint8 *bytes = nullptr;
+        if (fragments[index]->getLength() < 2 || fragments[index]->getUint8Array(bytes).bad()) continue;
+        if (bytes != nullptr && bytes[0] == 0xFF && (bytes[1] == 0xD8 || bytes[1] == 0x4F)) starts.push_back(index);
+    }
+    return starts;
+}
+
+// A frame's fragments, one after the other: each frame has one, a single frame may have all, and of several frames with
+// several fragments the offset table or the fragments' first bytes tell whose they are.
+cdicom_status codestream(
+    cdicom_pixels &pixels, DcmPixelSequence *sequence, uint32_t frame, size_t frames, std::vector<uint8_t> &bytes) {
+    std::vector<DcmPixelItem *> &fragments = pixels.fragments;
+    if (fragments.empty()) {
+        DcmObject *object = nullptr;
+        while ((object = sequence->nextInContainer(object)) != nullptr) {
+            fragments.push_back(static_cast<DcmPixelItem *>(object));
+        }
+        if (!fragments.empty()) fragments.erase(fragments.begin()); // the offset table
+    }
+    if (fragments.size() < frames) return CDICOM_TRUNCATED;
+    size_t begin = frame, end = frame + 1;
+    if (frames == 1) {
+        begin = 0;
+        end = fragments.size();
+    } else if (fragments.size() > frames) {
+        std::vector<size_t> starts = starts_by_table(sequence, fragments);
+        if (starts.size() != frames) starts = starts_by_marker(fragments);
+        if (starts.size() != frames) return CDICOM_NOT_DECODED;
+        begin = starts[frame];
+        end = frame + 1 < frames ? starts[frame + 1] : fragments.size();
+    }
+    for (size_t index = begin; index < end; index++) {
         Uint8 *fragment = nullptr;
-        if (sequence->getItem(item, index).bad() || item == nullptr) return CDICOM_TRUNCATED;
-        if (item->getUint8Array(fragment).bad() || fragment == nullptr) return CDICOM_TRUNCATED;
-        bytes.insert(bytes.end(), fragment, fragment + item->getLength());
+        if (fragments[index]->getUint8Array(fragment).bad() || fragment == nullptr) return CDICOM_TRUNCATED;
+        bytes.insert(bytes.end(), fragment, fragment + fragments[index]->getLength());
     }
     return bytes.empty() ? CDICOM_TRUNCATED : CDICOM_OK;
 }
@@ -228,12 +419,66 @@ bool is_jpeg2000(E_TransferSyntax syntax) {
     return syntax == EXS_JPEG2000 || syntax == EXS_JPEG2000LosslessOnly;
 }
 
-// One frame of several; the others are neither read nor decoded.
-cdicom_status plain_frame(DcmDataset *data, uint32_t frame, std::vector<uint16_t> &words) {
-    DcmElement *element = nullptr;
-    if (data->findAndGetElement(DCM_PixelData, element).bad()) return CDICOM_NO_PIXELS;
-    auto *pixels = dynamic_cast<DcmPixelData *>(element);
-    if (pixels == nullptr) return CDICOM_NO_PIXELS;
+enum class Stream { unknown, jpeg, jpeg_ls, jpeg2000 };
+
+// What a codestream is by its first bytes: SOC, or SOI and the marker of the first frame.
+Stream stream_of(const std::vector<uint8_t> &bytes) {
+    if (bytes.size() < 4 || bytes[0] != 0xFF) return Stream::unknown;
+    if (bytes[1] == 0x4F && bytes[2] == 0xFF) return Stream::jpeg2000;
+    if (bytes[1] != 0xD8) return Stream::unknown;
+    size_t at = 2;
+    while (at + 4 < bytes.size() && bytes[at] == 0xFF) {
+        const uint8_t marker = bytes[at + 1];
+        if (marker == 0xF7) return Stream::jpeg_ls;
+        if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) return Stream::jpeg;
+        at += marker == 0xFF ? 1 : 2 + (static_cast<size_t>(bytes[at + 2]) << 8 | bytes[at + 3]);
+    }
+    return Stream::unknown;
+}
+
+// Whether a codestream may be what the transfer syntax says; damaged ones are for the decoder to refuse.
+bool suits(Stream stream, E_TransferSyntax syntax) {
+    switch (stream) {
+        case Stream::unknown: return true;
+        case Stream::jpeg2000: return is_jpeg2000(syntax);
+        case Stream::jpeg_ls: return syntax == EXS_JPEGLSLossless || syntax == EXS_JPEGLSLossy;
+        case Stream::jpeg:
+            return !is_jpeg2000(syntax) && syntax != EXS_RLELossless && syntax != EXS_JPEGLSLossless &&
+                   syntax != EXS_JPEGLSLossy;
+    }
+    return true;
+}
+
+// One frame as a data set of its own, in one fragment: DCMTK's decoders want a frame's codestream in one piece.
+cdicom_status single_frame(
+    DcmItem *data, const std::vector<uint8_t> &bytes, E_TransferSyntax syntax, DcmDataset &frame) {
+    for (const DcmTagKey &tag :
+         {DCM_SamplesPerPixel, DCM_PhotometricInterpretation, DCM_Rows, DCM_Columns, DCM_BitsAllocated, DCM_BitsStored,
+          DCM_HighBit, DCM_PixelRepresentation}) {
+        DcmElement *element = nullptr;
+        if (data->findAndGetElement(tag, element, OFFalse, OFTrue).bad()) continue;
+        if (frame.insert(element).bad()) {
+            delete element;
+            return CDICOM_NOT_DECODED;
+        }
+    }
+    auto sequence = std::make_unique<DcmPixelSequence>(DCM_PixelSequenceTag);
+    auto table = std::make_unique<DcmPixelItem>(DCM_PixelItemTag);
+    auto item = std::make_unique<DcmPixelItem>(DCM_PixelItemTag);
+    if (item->putUint8Array(bytes.data(), bytes.size()).bad()) return CDICOM_OUT_OF_MEMORY;
+    if (sequence->insert(table.get()).bad()) return CDICOM_NOT_DECODED;
+    table.release();
+    if (sequence->insert(item.get()).bad()) return CDICOM_NOT_DECODED;
+    item.release();
+    auto pixels = std::make_unique<DcmPixelData>(DCM_PixelData);
+    pixels->putOriginalRepresentation(syntax, nullptr, sequence.release());
+    if (frame.insert(pixels.get()).bad()) return CDICOM_NOT_DECODED;
+    pixels.release();
+    return frame.chooseRepresentation(EXS_LittleEndianExplicit, nullptr).good() ? CDICOM_OK : CDICOM_NOT_DECODED;
+}
+
+// One frame of several that are not compressed; the others are not read.
+cdicom_status plain_frame(DcmDataset *data, DcmPixelData *pixels, uint32_t frame, std::vector<uint16_t> &words) {
     const size_t bytes = words.size() * sizeof(uint16_t);
     Uint32 size = 0;
     if (pixels->getUncompressedFrameSize(data, size).bad() || size > bytes) return CDICOM_UNKNOWN_PIXELS;
@@ -244,22 +489,15 @@ cdicom_status plain_frame(DcmDataset *data, uint32_t frame, std::vector<uint16_t
     return result.good() ? CDICOM_OK : CDICOM_TRUNCATED;
 }
 
-// The bytes of decoded or never compressed pixels, in this machine's byte order.
-cdicom_status plain_pixels(DcmDataset *data, size_t needed, const uint8_t *&bytes) {
-    const DcmXfer original(data->getOriginalXfer());
-    if (original.isEncapsulated() && data->chooseRepresentation(EXS_LittleEndianExplicit, nullptr).bad()) {
-        return data->canWriteXfer(EXS_LittleEndianExplicit, data->getOriginalXfer()) ? CDICOM_NOT_DECODED
-                                                                                      : CDICOM_UNKNOWN_SYNTAX;
-    }
-    DcmElement *element = nullptr;
-    if (data->findAndGetElement(DCM_PixelData, element).bad() || element == nullptr) return CDICOM_NO_PIXELS;
+// The bytes of pixels that are not compressed, in this machine's byte order.
+cdicom_status plain_pixels(DcmPixelData *pixels, size_t needed, const uint8_t *&bytes) {
     // The declared length; DCMTK reads no more than the file holds and fails below where it holds less.
-    if (element->getLength(EXS_LittleEndianExplicit) < needed) return CDICOM_TRUNCATED;
+    if (pixels->getLength(EXS_LittleEndianExplicit) < needed) return CDICOM_TRUNCATED;
     Uint16 *words = nullptr;
     Uint8 *octets = nullptr;
-    if (element->getUint16Array(words).good() && words != nullptr) {
+    if (pixels->getUint16Array(words).good() && words != nullptr) {
         bytes = reinterpret_cast<const uint8_t *>(words);
-    } else if (element->getUint8Array(octets).good() && octets != nullptr) {
+    } else if (pixels->getUint8Array(octets).good() && octets != nullptr) {
         bytes = octets;
     } else {
         return CDICOM_TRUNCATED;
@@ -268,65 +506,98 @@ cdicom_status plain_pixels(DcmDataset *data, size_t needed, const uint8_t *&byte
 }
 
 cdicom_status decode(
-    const char *path, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
-    DcmFileFormat format;
-    const cdicom_status loaded = load(path, format, true);
-    // The header was sound before: what fails now is the pixels' length.
-    if (loaded != CDICOM_OK) return loaded == CDICOM_DAMAGED ? CDICOM_TRUNCATED : loaded;
-    DcmDataset *data = format.getDataset();
-    PixelFormat pixels;
-    const cdicom_status known = pixel_format(data, frame, rows, columns, pixels);
+    cdicom_pixels &file, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
+    DcmDataset *data = file.format.getDataset();
+    PixelFormat format;
+    const cdicom_status known = pixel_format(data, frame, rows, columns, format);
     if (known != CDICOM_OK) return known;
     const size_t count = static_cast<size_t>(rows) * columns; // at most 2^24
     if (capacity < count) return CDICOM_UNKNOWN_PIXELS;
+    const size_t needed = count * (format.allocated / 8);
+    DcmPixelData *pixels = pixel_data(data);
+    if (pixels == nullptr) return CDICOM_NO_PIXELS;
 
     const E_TransferSyntax syntax = data->getOriginalXfer();
-    if (is_jpeg2000(syntax) || syntax == EXS_RLELossless) {
-        std::vector<uint8_t> bytes;
-        const cdicom_status gathered = codestream(data, frame, pixels, bytes);
-        if (gathered != CDICOM_OK) return gathered;
-        const cdicom_status decoded =
-            is_jpeg2000(syntax) ? decode_jpeg2000(bytes.data(), bytes.size(), rows, columns, out)
-                                : decode_rle(bytes.data(), bytes.size(), pixels.allocated / 8, count, out);
-        if (decoded != CDICOM_OK) return decoded;
-        // The codestream may say unsigned where the header says signed, and the header is right.
-        for (size_t i = 0; i < count; i++) out[i] = stored_value(static_cast<uint32_t>(out[i]), pixels);
-        return CDICOM_OK;
-    }
-    if (DcmXfer(syntax).isEncapsulated() && !scans_end(data, frame, pixels)) return CDICOM_NOT_DECODED;
+    DcmPixelSequence *sequence = fragments_of(pixels);
+    if ((sequence != nullptr) != static_cast<bool>(DcmXfer(syntax).isEncapsulated())) return CDICOM_WRONG_SYNTAX;
     const uint8_t *bytes = nullptr;
-    const size_t needed = count * (pixels.allocated / 8);
     std::vector<uint16_t> words;
+    DcmDataset single;
     cdicom_status plain;
-    if (pixels.frames > 1) {
+    if (sequence != nullptr) {
+        std::vector<uint8_t> stream;
+        const cdicom_status gathered =
+            codestream(file, sequence, frame, static_cast<size_t>(format.frames), stream);
+        if (gathered != CDICOM_OK) return gathered;
+        if (!suits(stream_of(stream), syntax)) return CDICOM_WRONG_SYNTAX;
+        if (is_jpeg2000(syntax) || syntax == EXS_RLELossless) {
+            const cdicom_status decoded =
+                is_jpeg2000(syntax) ? decode_jpeg2000(stream.data(), stream.size(), rows, columns, out)
+                                    : decode_rle(stream.data(), stream.size(), format.allocated / 8, count, out);
+            if (decoded != CDICOM_OK) return decoded;
+            // The codestream may say unsigned where the header says signed, and the header is right.
+            for (size_t i = 0; i < count; i++) out[i] = stored_value(static_cast<uint32_t>(out[i]), format);
+            return CDICOM_OK;
+        }
+        if (!scan_ends(stream.data(), stream.size())) return CDICOM_NOT_DECODED;
+        if (stream.size() % 2 == 1) stream.push_back(0);
+        const cdicom_status decoded = single_frame(data, stream, syntax, single);
+        if (decoded != CDICOM_OK) return decoded;
+        DcmPixelData *decompressed = pixel_data(&single);
+        if (decompressed == nullptr) return CDICOM_NOT_DECODED;
+        plain = plain_pixels(decompressed, needed, bytes);
+    } else if (format.frames > 1) {
         words.resize((needed + 1) / 2);
-        plain = plain_frame(data, frame, words);
+        plain = plain_frame(data, pixels, frame, words);
         bytes = reinterpret_cast<const uint8_t *>(words.data());
     } else {
-        plain = plain_pixels(data, needed, bytes);
+        plain = plain_pixels(pixels, needed, bytes);
     }
     if (plain != CDICOM_OK) return plain;
-    if (pixels.allocated == 8) {
-        for (size_t i = 0; i < count; i++) out[i] = stored_value(bytes[i], pixels);
+    if (format.allocated == 8) {
+        for (size_t i = 0; i < count; i++) out[i] = stored_value(bytes[i], format);
     } else {
         for (size_t i = 0; i < count; i++) {
             uint16_t word;
             std::memcpy(&word, bytes + 2 * i, 2);
-            out[i] = stored_value(word, pixels);
+            out[i] = stored_value(word, format);
         }
     }
     return CDICOM_OK;
 }
 
+// The item of a functional group that a frame has of its own, or shares with all; null where there is none.
+DcmItem *group_of(const cdicom_file *file, uint32_t frame, uint32_t sequence) {
+    const DcmTagKey group = key_of(sequence);
+    DcmItem *all = nullptr, *own = nullptr;
+    DcmItem *data = item_of(file, sequence);
+    if (frame < file->frames.size() && file->frames[frame]->findAndGetSequenceItem(group, own).good()) return own;
+    if (data->findAndGetSequenceItem(DCM_SharedFunctionalGroupsSequence, all).bad() || all == nullptr) return nullptr;
+    return all->findAndGetSequenceItem(group, own).good() ? own : nullptr;
+}
+
 } // namespace
 
-extern "C" cdicom_status cdicom_open(const char *path, cdicom_file **file) {
+extern "C" cdicom_status cdicom_open(
+    const char *path, size_t inflate_limit, cdicom_file **file, size_t *inflated) {
     *file = nullptr;
+    *inflated = 0;
     try {
         auto opened = std::make_unique<cdicom_file>();
-        const cdicom_status status = load(path, opened->format, false);
-        if (status == CDICOM_OK) *file = opened.release();
-        return status;
+        Loaded loaded;
+        const cdicom_status status = load(path, opened->format, DCM_PixelData, inflate_limit, loaded);
+        *inflated = loaded.inflated;
+        if (status != CDICOM_OK) return status;
+        opened->syntax = loaded.syntax;
+        DcmSequenceOfItems *groups = nullptr;
+        if (opened->format.getDataset()->findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, groups).good()) {
+            DcmObject *object = nullptr;
+            while (groups != nullptr && (object = groups->nextInContainer(object)) != nullptr) {
+                opened->frames.push_back(static_cast<DcmItem *>(object));
+            }
+        }
+        *file = opened.release();
+        return CDICOM_OK;
     } catch (const std::bad_alloc &) {
         return CDICOM_OUT_OF_MEMORY;
     } catch (...) {
@@ -337,20 +608,16 @@ extern "C" cdicom_status cdicom_open(const char *path, cdicom_file **file) {
 extern "C" void cdicom_close(cdicom_file *file) { delete file; }
 
 extern "C" void cdicom_syntax(const cdicom_file *file, char *out, size_t capacity) {
-    auto *data = static_cast<DcmDataset *>(item_of(file, 0));
-    copy_text(DcmXfer(data->getOriginalXfer()).getXferID(), out, capacity);
+    copy_text(file->syntax.c_str(), out, capacity);
 }
 
 extern "C" void cdicom_text(const cdicom_file *file, uint32_t tag, char *out, size_t capacity) {
-    copy_text("", out, capacity);
-    try {
-        OFString text;
-        if (item_of(file, tag)->findAndGetOFStringArray(key_of(tag), text).good()) {
-            copy_text(text.c_str(), out, capacity);
-        }
-    } catch (...) {
-        copy_text("", out, capacity);
-    }
+    text_of(item_of(file, tag), tag, out, capacity);
+}
+
+extern "C" void cdicom_frame_text(
+    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, char *out, size_t capacity) {
+    text_of(group_of(file, frame, sequence), tag, out, capacity);
 }
 
 extern "C" size_t cdicom_numbers(const cdicom_file *file, uint32_t tag, double *out, size_t capacity) {
@@ -364,27 +631,36 @@ extern "C" size_t cdicom_numbers(const cdicom_file *file, uint32_t tag, double *
 extern "C" size_t cdicom_frame_numbers(
     const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, double *out, size_t capacity) {
     try {
-        const DcmTagKey group = key_of(sequence);
-        DcmItem *all = nullptr, *own = nullptr;
-        DcmItem *data = item_of(file, tag);
-        if (data->findAndGetSequenceItem(DCM_PerFrameFunctionalGroupsSequence, all, frame).good() && all != nullptr &&
-            all->findAndGetSequenceItem(group, own).good() && own != nullptr) {
-            return numbers(own, tag, out, capacity);
-        }
-        if (data->findAndGetSequenceItem(DCM_SharedFunctionalGroupsSequence, all).good() && all != nullptr &&
-            all->findAndGetSequenceItem(group, own).good() && own != nullptr) {
-            return numbers(own, tag, out, capacity);
-        }
-        return 0;
+        DcmItem *group = group_of(file, frame, sequence);
+        return group == nullptr ? 0 : numbers(group, tag, out, capacity);
     } catch (...) {
         return 0;
     }
 }
 
-extern "C" cdicom_status cdicom_decode(
-    const char *path, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
+extern "C" cdicom_status cdicom_pixels_open(const char *path, cdicom_pixels **pixels) {
+    *pixels = nullptr;
     try {
-        return decode(path, frame, rows, columns, out, capacity);
+        auto opened = std::make_unique<cdicom_pixels>();
+        Loaded loaded;
+        const cdicom_status status = load(path, opened->format, DCM_UndefinedTagKey, SIZE_MAX, loaded);
+        // The header was sound before: what fails now is the pixels' length.
+        if (status != CDICOM_OK) return status == CDICOM_DAMAGED ? CDICOM_TRUNCATED : status;
+        *pixels = opened.release();
+        return CDICOM_OK;
+    } catch (const std::bad_alloc &) {
+        return CDICOM_OUT_OF_MEMORY;
+    } catch (...) {
+        return CDICOM_NOT_DECODED;
+    }
+}
+
+extern "C" void cdicom_pixels_close(cdicom_pixels *pixels) { delete pixels; }
+
+extern "C" cdicom_status cdicom_decode(
+    cdicom_pixels *pixels, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
+    try {
+        return decode(*pixels, frame, rows, columns, out, capacity);
     } catch (const std::bad_alloc &) {
         return CDICOM_OUT_OF_MEMORY;
     } catch (...) {

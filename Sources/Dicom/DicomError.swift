@@ -15,7 +15,7 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     case zipTooLarge(limitMiB: Int)
     /// An entry that inflates more than any scan does.
     case zipBomb(limit: Int)
-    /// A zip within the zip, or several zips.
+    /// Nothing but zips within the zip, or several zips.
     case zipNested
     /// An entry that is a link or a device.
     case zipLink
@@ -27,6 +27,8 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     case zipSizeMismatch(declared: Int, found: Int)
     /// No file is a slice of a CT.
     case noCT(files: Int, leftOut: [DicomReport.LeftOut])
+    /// The wanted study is not there; `found` is how many are.
+    case studyNotFound(found: Int)
     /// The wanted series is not there; `found` are the SeriesNumbers that are.
     case seriesNotFound(found: [Int])
     /// The wanted acquisition is not there; `found` are the AcquisitionNumbers that are.
@@ -43,6 +45,12 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     case gantryTilt(degrees: Double)
     /// Several slices at a position that nothing tells apart.
     case phasesNotSeparable(slices: Int, positions: Int)
+    /// More slices at one position than accepted.
+    case tooManyAtOnePosition(found: Int, limit: Int)
+    /// A number that is not written as DICOM wants it, such as one with a decimal comma.
+    case badNumber(attribute: NumberAttribute)
+    /// RescaleType or ImageType says that the voxels are something else than Hounsfield units.
+    case notHU
     /// Several frames in a file that does not say where each lies.
     case multiFrame(frames: Int)
     /// A spacing that is no number or not of a CT; 0 where it is absent.
@@ -55,6 +63,10 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     case unsupportedPixels(bits: Int, samples: Int)
     /// A transfer syntax without a decoder.
     case unsupportedSyntax
+    /// The header names another compression than that of the pixels, or one where there is none, or none.
+    case wrongSyntax
+    /// Deflated files that inflate more than any scan does.
+    case deflatedBomb(limit: Int)
     /// A slice that breaks off.
     case truncatedSlice
     /// A slice whose compressed pixels cannot be decoded.
@@ -80,6 +92,16 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     }
 }
 
+/// An attribute of a slice that must be a number, by its name in DICOM.
+public enum NumberAttribute: String, Codable, Sendable {
+    case position = "ImagePositionPatient"
+    case orientation = "ImageOrientationPatient"
+    case pixelSpacing = "PixelSpacing"
+    case slope = "RescaleSlope"
+    case intercept = "RescaleIntercept"
+    case frames = "NumberOfFrames"
+}
+
 extension DicomError {
     /// A name for programs; it does not change from one version to the next.
     public var code: String {
@@ -96,6 +118,7 @@ extension DicomError {
         case .zipMethod: "zip_method"
         case .zipSizeMismatch: "zip_size_mismatch"
         case .noCT: "dicom_no_ct"
+        case .studyNotFound: "dicom_study_not_found"
         case .seriesNotFound: "dicom_series_not_found"
         case .acquisitionNotFound: "dicom_acquisition_not_found"
         case .tooFewSlices: "dicom_too_few_slices"
@@ -104,6 +127,11 @@ extension DicomError {
         case .unevenSlices: "dicom_uneven_slices"
         case .gantryTilt: "dicom_gantry_tilt"
         case .phasesNotSeparable: "dicom_phases_not_separable"
+        case .tooManyAtOnePosition: "dicom_too_many_at_one_position"
+        case .badNumber: "dicom_bad_number"
+        case .notHU: "dicom_not_hu"
+        case .wrongSyntax: "dicom_wrong_syntax"
+        case .deflatedBomb: "dicom_deflated_bomb"
         case .multiFrame: "dicom_multi_frame"
         case .badSpacing: "dicom_bad_spacing"
         case .badOrientation: "dicom_bad_orientation"
@@ -131,7 +159,9 @@ extension DicomError {
     /// Whether it is a limit on size, number or time that the files passed.
     public var isLimit: Bool {
         switch self {
-        case .tooManyFiles, .zipTooManyEntries, .zipTooLarge, .zipBomb, .tooLarge, .timeout, .outOfMemory: true
+        case .tooManyFiles, .zipTooManyEntries, .zipTooLarge, .zipBomb, .tooLarge, .timeout, .outOfMemory,
+            .tooManyAtOnePosition, .deflatedBomb:
+            true
         default: false
         }
     }
@@ -154,7 +184,7 @@ extension DicomError: CustomStringConvertible {
         case .zipBomb(let limit):
             "The zip file has an entry that shrank more than \(limit) times, as no scan does. Send the DICOM files alone."
         case .zipNested:
-            "There is a zip file within the zip file, or more than one. Send the DICOM files, or one zip of them."
+            "There are only zip files within the zip file, or more than one was sent. Send the DICOM files, or one zip of them."
         case .zipLink:
             "The zip file has an entry that is a link and no file. Pack the files themselves."
         case .zipBadPath:
@@ -165,19 +195,25 @@ extension DicomError: CustomStringConvertible {
             "The zip file declares \(declared) bytes for an entry that has \(found). Pack it again."
         case .noCT(let files, let leftOut):
             """
-            None of the \(files) files is a slice of a CT\(counted(leftOut)). Send the axial slices of one CT series.
+            \(files == 1 ? "The file is no slice" : "None of the \(files) files is a slice") of a CT\(listed(leftOut)). Send the \
+            axial slices of one CT series.
+            """
+        case .studyNotFound(let found):
+            """
+            The files do not have that study; they are of \(found == 1 ? "1 study" : "\(found) studies"). Name one by its number \
+            or its StudyInstanceUID, or none.
             """
         case .seriesNotFound(let found):
             "The files do not have that series\(listed("SeriesNumber", found)). Name one that is there, or none."
         case .acquisitionNotFound(let found):
             "The files do not have that acquisition\(listed("AcquisitionNumber", found)). Name one that is there, or none."
         case .tooFewSlices(let found, let needed):
-            "The volume has \(found) slices; at least \(needed) are needed. Send the whole series."
+            "The volume has \(counted(found, "slice")); at least \(needed) are needed. Send the whole series."
         case .tooLarge(let slices, let rows, let columns, let limit):
             "The volume would have \(columns) x \(rows) x \(slices) voxels; at most \(limit) are accepted."
         case .missingSlices(let missing, let spacing, let gap):
             """
-            \(missing) slices are missing: they lie \(short(spacing)) mm apart with a gap of \(short(gap)) mm. Send the \
+            \(missing == 1 ? "1 slice is" : "\(missing) slices are") missing: they lie \(short(spacing)) mm apart with a gap of \(short(gap)) mm. Send the \
             whole series.
             """
         case .unevenSlices(let smallest, let largest):
@@ -192,22 +228,53 @@ extension DicomError: CustomStringConvertible {
             """
         case .phasesNotSeparable(let slices, let positions):
             """
-            The series has \(slices) slices at \(positions) positions and nothing tells its phases apart. Send one phase, \
-            or phases with AcquisitionNumber or InstanceNumber in order.
+            The series has \(counted(slices, "slice")) at \(counted(positions, "position")) and nothing tells its phases apart. \
+            Send one phase, or phases with AcquisitionNumber or InstanceNumber in order.
+            """
+        case .tooManyAtOnePosition(let found, let limit):
+            "The series has \(found) slices at one position; at most \(limit) are accepted. Send one phase of it."
+        case .badNumber(let attribute):
+            """
+            A slice's \(attribute.rawValue) is not a number as DICOM writes it: digits, a sign, a decimal point (no comma) and \
+            an exponent are accepted. Export the series again.
+            """
+        case .notHU:
+            """
+            The voxels are not Hounsfield units by the files' RescaleType or ImageType: an iodine, density or other map. Send \
+            the CT series itself.
+            """
+        case .wrongSyntax:
+            """
+            The transfer syntax that the files' headers name is not that of their pixels: another compression, or none. Export the \
+            series again.
+            """
+        case .deflatedBomb(let limit):
+            """
+            The deflated DICOM files inflate to more than \(limit) times their size, as no scan does. Send them with another \
+            transfer syntax.
             """
         case .multiFrame(let frames):
-            "A file holds \(frames) frames and not the place of each. Send a series with one file for each slice."
+            """
+            A file holds \(counted(frames, "frame")) and not the place of each. Send a series with one file for each slice.
+            """
         case .badSpacing(let millimetres):
-            "The spacing is \(short(millimetres)) mm. It must be given, and from 0.1 to 20 mm along every axis."
+            """
+            The spacing is \(millimetres == 0 ? "0 mm or not given" : "\(short(millimetres)) mm"). It must be given, and from 0.1 \
+            to 20 mm along every axis.
+            """
         case .badOrientation:
-            "The directions of rows and columns are not at right angles. Export the series again."
+            "The directions of rows and columns are not of length 1 and at right angles. Export the series again."
         case .badScaling:
             "RescaleSlope or RescaleIntercept is missing or not possible in a CT. Send the scanner's original series."
         case .unsupportedPixels(let bits, let samples):
-            "A pixel has \(samples) samples of \(bits) bits. One grey value of 8 or 16 bits is accepted."
+            """
+            A pixel has \(counted(samples, "sample")) of \(counted(bits, "bit")). One grey value of 8 or 16 bits is accepted, in \
+            slices of at least 2 rows and columns.
+            """
         case .unsupportedSyntax:
             """
-            The transfer syntax is not supported. Send the series uncompressed, or as RLE, JPEG, JPEG-LS or JPEG 2000.
+            The transfer syntax is not supported. Send the series uncompressed, or as RLE, JPEG, JPEG-LS, \
+            JPEG 2000 or HTJ2K.
             """
         case .truncatedSlice:
             "A slice of the volume breaks off before its last pixel. Send the series again, whole."
@@ -227,7 +294,7 @@ extension DicomError: CustomStringConvertible {
     }
 }
 
-private func counted(_ leftOut: [DicomReport.LeftOut]) -> String {
+private func listed(_ leftOut: [DicomReport.LeftOut]) -> String {
     leftOut.isEmpty ? "" : " (" + leftOut.map { "\($0.reason.rawValue): \($0.files)" }.joined(separator: ", ") + ")"
 }
 

@@ -3,9 +3,11 @@ import Foundation
 
 /// What a caller may choose.
 public struct DicomOptions: Equatable, Sendable {
-    /// SeriesInstanceUID or SeriesNumber of the wanted series; nil leaves the choice to the rule.
+    /// StudyInstanceUID of the wanted study, or its number in the report; nil leaves the choice to the rule.
+    public var study: String?
+    /// SeriesInstanceUID or SeriesNumber of the wanted series.
     public var series: String?
-    /// AcquisitionNumber of the wanted volume.
+    /// AcquisitionNumber of the wanted slices.
     public var acquisition: Int?
     /// Whether the report gives UIDs, which lead to the patient in an archive.
     public var includeUIDs: Bool
@@ -14,8 +16,10 @@ public struct DicomOptions: Equatable, Sendable {
 
     /// Leaves all to the rule by default.
     public init(
-        series: String? = nil, acquisition: Int? = nil, includeUIDs: Bool = false, limits: DicomLimits = DicomLimits()
+        study: String? = nil, series: String? = nil, acquisition: Int? = nil, includeUIDs: Bool = false,
+        limits: DicomLimits = DicomLimits()
     ) {
+        self.study = study
         self.series = series
         self.acquisition = acquisition
         self.includeUIDs = includeUIDs
@@ -25,10 +29,11 @@ public struct DicomOptions: Equatable, Sendable {
 
 /// Makes one CT volume of DICOM files.
 ///
-/// All headers are read first. Slices are put together by series, grid and orientation, phases at the same positions
-/// are separated, and of the sound volumes one is taken: axial before others, portal-venous before others, then the
-/// one with most slices, then with the thinnest, then the lowest series and acquisition number. It is written in HU,
-/// columns, rows and slices in DICOM's order, slices along their normal.
+/// All headers are read first. Slices are put together by patient, study, series, grid and orientation, phases are
+/// separated, and of the sound volumes one is taken: measured before computed, of a soft kernel before sharp ones, axial
+/// before others, portal-venous before others, then the one with most slices, then with the thinnest, then the lowest
+/// series and acquisition number. What is not in Hounsfield units is never taken. It is written in HU, columns, rows and
+/// slices in DICOM's order, slices along their normal.
 ///
 /// Run it through ``DicomImporter`` on files from outside: decoders of old formats are no safe place.
 ///
@@ -36,18 +41,19 @@ public struct DicomOptions: Equatable, Sendable {
 ///   - files: DICOM files, of which one may be a zip of many.
 ///   - work: an existing folder where the zip is unpacked; what is made there stays.
 ///   - output: the NIfTI-1 volume, .nii or .nii.gz; replaced if it exists.
-///   - options: the wanted series and acquisition, limits.
+///   - options: the wanted study, series and acquisition, limits.
 ///   - team: the threads that compress.
-/// - Returns: every volume found, which was taken, and what was left out or changed.
+/// - Returns: the volumes found, which was taken, and what was left out or changed.
 /// - Throws: the ``DicomError`` of the best volume where none is sound.
 public func importDicom(
     _ files: [URL], work: URL, output: URL, options: DicomOptions = DicomOptions(), team: ThreadTeam
 ) throws(DicomError) -> DicomReport {
     let unpacked = try unpack(files, into: work, limits: options.limits)
+    let budget = InflationBudget(files: unpacked.reduce(0) { $0 + bytes(of: $1) }, limits: options.limits)
     var slices: [SliceHeader] = []
     var leftOut: [LeftOutReason: Int] = [:]
     for file in unpacked {
-        switch try judge(file, limits: options.limits) {
+        switch try judge(file, limits: options.limits, budget: budget) {
         case .slices(let found): slices += found
         case .leftOut(let reason): leftOut[reason, default: 0] += 1
         }
@@ -56,38 +62,41 @@ public func importDicom(
     let counts = LeftOutReason.allCases.compactMap { reason in
         leftOut[reason].map { DicomReport.LeftOut(reason: reason, files: $0) }
     }
-    guard !slices.isEmpty else { throw .noCT(files: unpacked.count, leftOut: counts) }
-
-    var digests = VoxelDigests()
-    let sorted = sortIntoStacks(slices, limits: options.limits) { digests.areSame($0, $1) }
-    let choice = try choose(from: sorted.stacks, options: options)
-    let taken = sorted.stacks[choice.taken]
-    let notes = try taken.write(to: output, team: team)
-    return DicomReport(
-        files: unpacked.count,
-        volumes: sorted.stacks.enumerated().map { index, stack in
-            DicomReport.Volume(stack, number: index + 1, taken: index == choice.taken)
-        },
-        leftOut: counts,
-        findings: findings(
-            taken, notes: notes, doubled: sorted.doubled, refused: choice.betterRefused, leftOut: leftOut),
-        uids: options.includeUIDs ? DicomReport.UIDs(taken) : nil)
-}
-
-/// Compares slices by digests of their voxels, so that each is decoded once however many lie at its position.
-private struct VoxelDigests {
-    private var known: [URL: [Int: Int?]] = [:]
-
-    mutating func areSame(_ a: SliceHeader, _ b: SliceHeader) -> Bool {
-        guard a.slope == b.slope, a.intercept == b.intercept, let first = digest(a) else { return false }
-        return first == digest(b)
+    guard !slices.isEmpty else {
+        if leftOut[.archive] != nil { throw .zipNested }
+        throw .noCT(files: unpacked.count, leftOut: counts)
     }
 
+    let owners = Owners(of: slices)
+    var digests = VoxelDigests()
+    let sorted = sortIntoStacks(
+        try chosen(slices, owners, options), limits: options.limits, digest: { digests.digest(of: $0) })
+    let choice = try choose(from: sorted.stacks, owners, options: options)
+    let taken = sorted.stacks[choice.taken]
+    let voxels = try taken.write(to: output, team: team)
+    let uids = options.includeUIDs ? DicomReport.UIDs(taken) : nil
+    let found = Findings(
+        stacks: sorted.stacks, choice: choice, owners: owners, voxels: voxels, doubled: sorted.doubled,
+        leftOut: leftOut, uids: uids, choosesAcquisition: options.acquisition != nil)
+    let listed = sorted.stacks.indices.filter { $0 < Findings.listedVolumes || $0 == choice.taken }
+    return DicomReport(
+        files: unpacked.count,
+        volumes: listed.map { index in
+            DicomReport.Volume(sorted.stacks[index], number: index + 1, owners, taken: index == choice.taken)
+        },
+        leftOut: counts, findings: found.all, uids: uids)
+}
+
+/// Digests of slices' voxels, so that each is decoded once.
+private struct VoxelDigests {
+    private var known: [String: [Int: Int?]] = [:]
+    private let reader = PixelReader()
+
     /// Nil where the slice cannot be decoded.
-    private mutating func digest(_ slice: SliceHeader) -> Int? {
-        if let digest = known[slice.file]?[slice.frame] { return digest }
-        let digest = (try? slice.decoded())?.hashValue
-        known[slice.file, default: [:]][slice.frame] = .some(digest)
+    mutating func digest(of slice: SliceHeader) -> Int? {
+        if let digest = known[slice.file.path]?[slice.frame] { return digest }
+        let digest = (try? slice.decoded(by: reader))?.hashValue
+        known[slice.file.path, default: [:]][slice.frame] = .some(digest)
         return digest
     }
 }
@@ -110,11 +119,15 @@ private func unpack(_ files: [URL], into work: URL, limits: DicomLimits) throws(
 
 extension DicomReport.UIDs {
     fileprivate init(_ stack: Stack) {
-        func given(_ uid: String) -> String? { uid.isEmpty ? nil : uid }
-        study = given(stack.first.study)
-        series = given(stack.first.series)
-        frameOfReference = given(stack.first.frameOfReference)
-        sopClass = given(stack.first.sopClass)
+        /// What all slices have the same, and is no empty text.
+        func common(_ uid: KeyPath<SliceHeader, String>) -> String? {
+            let first = stack.first[keyPath: uid]
+            return !first.isEmpty && stack.slices.allSatisfy { $0[keyPath: uid] == first } ? first : nil
+        }
+        study = common(\.study)
+        series = common(\.series)
+        frameOfReference = common(\.frameOfReference)
+        sopClass = common(\.sopClass)
         instances = stack.slices.map(\.instance)
         let (row, column) = (stack.first.alongRow, stack.first.alongColumn)
         orientation = [row.x, row.y, row.z, column.x, column.y, column.z]
@@ -123,13 +136,27 @@ extension DicomReport.UIDs {
             return Slice(position: [place.x, place.y, place.z], frame: slice.frames > 1 ? slice.frame + 1 : nil)
         }
     }
+
+    /// Whether each slice can be told from all others: no two are one frame of one instance.
+    var areUnambiguous: Bool {
+        let frames = slices?.map { $0.frame ?? 0 } ?? []
+        let names = Set(zip(instances, frames).map { "\($0)/\($1)" })
+        return frames.count == instances.count && names.count == instances.count
+            && instances.allSatisfy { !$0.isEmpty }
+    }
 }
 
 extension DicomReport.Volume {
-    fileprivate init(_ stack: Stack, number: Int, taken: Bool) {
+    fileprivate init(_ stack: Stack, number: Int, _ owners: Owners, taken: Bool) {
         self.number = number
+        patient = owners.patient(of: stack.first)
+        study = owners.study(of: stack.first)
         seriesNumber = stack.first.seriesNumber
         acquisitionNumber = stack.acquisitionNumber
+        acquisitionNumbers = stack.acquisitionNumbers.count > 1 ? Array(stack.acquisitionNumbers.prefix(20)) : nil
+        image = stack.kind
+        kernel = stack.kernel
+        plane = stack.plane
         phase = stack.phase
         slices = stack.slices.count
         rows = stack.first.rows

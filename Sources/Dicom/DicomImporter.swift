@@ -24,13 +24,14 @@ public struct DicomImporter: Sendable {
     /// - Throws: the child's error; ``DicomError/unreadable(signal:)`` where it crashed,
     ///   ``DicomError/timeout(seconds:)``, ``DicomError/importFailed(reason:)``.
     public func run(
-        _ files: [URL], work: URL, output: URL, series: String? = nil, acquisition: Int? = nil,
+        _ files: [URL], work: URL, output: URL, study: String? = nil, series: String? = nil, acquisition: Int? = nil,
         includeUIDs: Bool = false
     ) throws(DicomError) -> DicomReport {
         guard !files.isEmpty else { throw .noCT(files: 0, leftOut: []) }
         var arguments = ["import-dicom", "--json", "--limits", limits.text, "--work", work.path]
         arguments += ["--output", output.path]
         // One word each, so that a value that begins with a dash is not taken for an option.
+        if let study { arguments.append("--study=\(study)") }
         if let series { arguments.append("--series=\(series)") }
         if let acquisition { arguments.append("--acquisition=\(acquisition)") }
         if includeUIDs { arguments.append("--uids") }

@@ -1,3 +1,5 @@
+import Imaging
+
 /// The contrast phase of a scan, guessed from the series' description and the delay after the injection.
 public enum ContrastPhase: String, Codable, CaseIterable, Sendable {
     case native, arterial
@@ -18,12 +20,14 @@ public enum TransferSyntax: String, Codable, CaseIterable, Sendable {
     case jpegLSNearLossless = "jpeg_ls_near_lossless"
     case jpeg2000Lossless = "jpeg_2000_lossless"
     case jpeg2000 = "jpeg_2000"
+    case htj2kLossless = "htj2k_lossless"
+    case htj2k
     case other
 
     /// Whether voxels may differ from what the scanner made.
     var isLossy: Bool {
         switch self {
-        case .jpegBaseline, .jpegExtended, .jpegLSNearLossless, .jpeg2000: true
+        case .jpegBaseline, .jpegExtended, .jpegLSNearLossless, .jpeg2000, .htj2k: true
         default: false
         }
     }
@@ -43,6 +47,8 @@ public enum TransferSyntax: String, Codable, CaseIterable, Sendable {
             case "1.2.840.10008.1.2.4.81": .jpegLSNearLossless
             case "1.2.840.10008.1.2.4.90": .jpeg2000Lossless
             case "1.2.840.10008.1.2.4.91": .jpeg2000
+            case "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202": .htj2kLossless
+            case "1.2.840.10008.1.2.4.203": .htj2k
             default: .other
             }
     }
@@ -53,6 +59,8 @@ public enum LeftOutReason: String, Codable, CaseIterable, Sendable {
     case emptyFile = "empty_file"
     case notDicom = "not_dicom"
     case damaged
+    /// A zip within a zip: a viewer's program or a document on a patient's disc.
+    case archive
     case directory
     case notCT = "not_ct"
     case localizer
@@ -61,16 +69,32 @@ public enum LeftOutReason: String, Codable, CaseIterable, Sendable {
     case noPosition = "no_position"
 }
 
+/// The plane that slices are nearest to.
+public enum Plane: String, Codable, Sendable {
+    case axial, coronal, sagittal
+}
+
 /// What a DICOM import found, without a word about the patient. JSON: snake_case.
 public struct DicomReport: Codable, Equatable, Sendable {
     /// One volume that the files hold.
     public struct Volume: Codable, Equatable, Sendable {
         /// From 1, in the order of series and acquisition.
         public let number: Int
+        /// Whose it is: patients and studies of the files, counted from 1. Like all below that may be nil, nil in reports of
+        /// versions that did not tell it.
+        public let patient, study: Int?
         /// SeriesNumber, where the files have one.
         public let seriesNumber: Int?
         /// AcquisitionNumber, where all slices have the same.
         public let acquisitionNumber: Int?
+        /// AcquisitionNumbers, the lowest 20, where slices have several.
+        public let acquisitionNumbers: [Int]?
+        /// Measured or computed, and of what.
+        public let image: ImageKind?
+        /// For which tissue it was reconstructed.
+        public let kernel: KernelKind?
+        /// The plane of its slices.
+        public let plane: Plane?
         /// The phase, guessed.
         public let phase: ContrastPhase
         /// Slices, doubled ones not counted.
@@ -87,7 +111,8 @@ public struct DicomReport: Codable, Equatable, Sendable {
         public let refusal: Refusal?
 
         enum CodingKeys: String, CodingKey {
-            case number, phase, slices, rows, columns, taken, refusal
+            case number, patient, study, image, kernel, plane, phase, slices, rows, columns, taken, refusal
+            case acquisitionNumbers = "acquisition_numbers"
             case seriesNumber = "series_number"
             case acquisitionNumber = "acquisition_number"
             case spacingMm = "spacing_mm"
@@ -115,23 +140,41 @@ public struct DicomReport: Codable, Equatable, Sendable {
     public struct Finding: Codable, Equatable, Sendable {
         /// A name for programs.
         public let code: String
+        /// How much it matters; a warning in reports of versions that did not tell it.
+        public let severity: Imaging.Finding.Severity
         /// A sentence for people.
         public let message: String
         /// How many slices, voxels or volumes it concerns.
         public let count: Int
+
+        init(_ severity: Imaging.Finding.Severity, _ code: String, count: Int, _ message: String) {
+            self.code = code
+            self.severity = severity
+            self.message = message
+            self.count = count
+        }
+
+        /// Reads a finding, also of a version without severities.
+        public init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            code = try values.decode(String.self, forKey: .code)
+            severity = try values.decodeIfPresent(Imaging.Finding.Severity.self, forKey: .severity) ?? .warning
+            message = try values.decode(String.self, forKey: .message)
+            count = try values.decode(Int.self, forKey: .count)
+        }
     }
 
     /// What a DICOM object made from the result must refer to.
     public struct UIDs: Codable, Equatable, Sendable {
-        /// StudyInstanceUID; nil where the files have none.
+        /// StudyInstanceUID; nil where the slices have none, or not all the same.
         public let study: String?
-        /// SeriesInstanceUID.
+        /// SeriesInstanceUID; nil as ``study``.
         public let series: String?
-        /// FrameOfReferenceUID.
+        /// FrameOfReferenceUID; nil as ``study``.
         public let frameOfReference: String?
         /// SOPInstanceUID of each slice in the order of the written volume's third axis; "" where a slice has none.
         public let instances: [String]
-        /// SOPClassUID of the slices; nil where the files have none, or in reports of versions that did not tell it.
+        /// SOPClassUID of the slices; nil where they have none or not all the same, or in reports of versions that did not tell it.
         public let sopClass: String?
         /// Unit directions of a row and of a column, LPS: six numbers; nil in reports of versions that did not tell it.
         public let orientation: [Double]?
@@ -155,7 +198,7 @@ public struct DicomReport: Codable, Equatable, Sendable {
 
     /// Files looked at, zip entries included.
     public let files: Int
-    /// Every volume found.
+    /// The volumes found, at most 200 of them.
     public let volumes: [Volume]
     /// Files that are no slice, by reason.
     public let leftOut: [LeftOut]

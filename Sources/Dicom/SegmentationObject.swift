@@ -24,7 +24,7 @@ public struct SegmentationIdentity: Codable, Equatable, Sendable {
 
 /// Why no segmentation object was made.
 public enum SegmentationObjectError: Error, Codable, Equatable, Sendable {
-    /// The import kept no UIDs or no places of slices.
+    /// The import kept no UIDs or no places of slices, or they name no slice alone.
     case noSource
     /// The labels do not lie on the slices.
     case otherGrid
@@ -40,7 +40,11 @@ extension SegmentationObjectError: CustomStringConvertible {
     /// What is wrong, then what to change.
     public var description: String {
         switch self {
-        case .noSource: "The DICOM files' UIDs and places were not kept. Import them with their UIDs."
+        case .noSource:
+            """
+            The DICOM files' UIDs and places were not kept, or their UIDs are missing or not different in each slice. Import \
+            them with their UIDs, or export them with UIDs of their own.
+            """
         case .otherGrid: "The labels are not on the grid of the DICOM slices. Take the mask of the same import."
         case .notEncoded: "DCMTK cannot write the labels as DICOM. Check that its data dictionary is installed."
         case .otherStudy: "The CT slice is of another study than the segmentation. Take one of the same study."
@@ -108,7 +112,7 @@ private struct SegmentationSource {
             let series = uids.series, let frameOfReference = uids.frameOfReference, let sopClass = uids.sopClass,
             let orientation = uids.orientation, let slices = uids.slices, orientation.count == 6,
             volume.spacingMm.count == 3, slices.count == volume.slices, uids.instances.count == volume.slices,
-            slices.allSatisfy({ $0.position.count == 3 }), uids.instances.allSatisfy({ !$0.isEmpty })
+            slices.allSatisfy({ $0.position.count == 3 }), uids.areUnambiguous
         else { return nil }
         self.volume = volume
         self.study = study

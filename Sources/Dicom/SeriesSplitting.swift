@@ -7,147 +7,179 @@ struct Sorted {
     var doubled = 0
 }
 
-/// Puts slices together that are of one series and grid, and separates the phases within.
+/// Puts slices together that are of one patient, study, series and grid, and separates the volumes within.
 ///
 /// - Parameters:
 ///   - slices: in any order; the result does not depend on it.
-///   - limits: the fewest slices, the most voxels.
-///   - areSame: whether two slices at one position hold the same voxels; it may read them.
+///   - limits: the fewest slices, the most voxels, the most slices at one position.
+///   - digest: stands for a slice's voxels, which it may read; nil where they cannot be read.
+/// - Complexity: O(n log n), with slices at one position read once each, where nothing else tells them apart.
 func sortIntoStacks(
-    _ slices: [SliceHeader], limits: DicomLimits, areSame: (SliceHeader, SliceHeader) -> Bool
+    _ slices: [SliceHeader], limits: DicomLimits, digest: (SliceHeader) -> Int?
 ) -> Sorted {
     var result = Sorted()
-    for group in grids(of: slices.sorted(by: precedes)) {
-        if let odd = group.first(where: { $0.position == nil }) {
-            result.stacks.append(Stack(group, refusal: .multiFrame(frames: odd.frames)))
-            continue
-        }
-        let known = droppingDoubled(group) { $0.instance == $1.instance && !$0.instance.isEmpty && areSame($0, $1) }
-        var parts = phases(of: known, limits: limits)
-        var kept = known
-        if parts == nil {
-            kept = droppingDoubled(known, where: areSame)
-            parts = phases(of: kept, limits: limits)
-        }
-        result.doubled += group.count - kept.count
-        if let parts {
-            result.stacks += parts.map { Stack($0, limits: limits) }
-        } else {
-            let places = positions(of: kept).count
-            result.stacks.append(
-                Stack(kept, refusal: .phasesNotSeparable(slices: kept.count, positions: places)))
-        }
+    for group in joiningSingleSlices(grids(of: slices.sorted(by: precedes)), limits: limits) {
+        let slices = sortedByPlace(group.slices)
+        var stacks = stacks(of: slices, limits: limits, digest: digest, doubled: &result.doubled)
+        for index in stacks.indices { stacks[index].notes.series = group.series }
+        result.stacks += stacks
     }
     result.stacks.sort { precedes($0.first, $1.first) }
     return result
 }
 
-/// An order of slices that does not depend on files' names or order.
-private func precedes(_ a: SliceHeader, _ b: SliceHeader) -> Bool {
-    func key(_ slice: SliceHeader) -> [Int] {
-        [slice.seriesNumber ?? .max, slice.acquisitionNumber ?? .max, slice.instanceNumber ?? .max]
+/// The stacks of one grid, whose slices are sorted by place.
+private func stacks(
+    of slices: [SliceHeader], limits: DicomLimits, digest: (SliceHeader) -> Int?, doubled: inout Int
+) -> [Stack] {
+    if let fault = slices.lazy.compactMap(\.fault).first { return [Stack(slices, refusal: fault)] }
+    if let odd = slices.first(where: { $0.position == nil }) {
+        return [Stack(slices, refusal: .multiFrame(frames: odd.frames))]
     }
-    let (first, second) = (key(a), key(b))
-    if first != second { return first.lexicographicallyPrecedes(second) }
-    if a.series != b.series { return a.series < b.series }
+    let most = mostAtOnePosition(slices)
+    guard most <= limits.slicesAtOnePosition else {
+        return [Stack(slices, refusal: .tooManyAtOnePosition(found: most, limit: limits.slicesAtOnePosition))]
+    }
+    var kept = droppingDoubled(slices, ofOneInstance: true, digest: digest)
+    var parts = volumes(in: kept, limits: limits)
+    if parts == nil {
+        kept = droppingDoubled(kept, ofOneInstance: false, digest: digest)
+        parts = volumes(in: kept, limits: limits)
+    }
+    doubled += slices.count - kept.count
+    guard let parts else {
+        let places = positions(of: kept).count
+        return [Stack(kept, refusal: .phasesNotSeparable(slices: kept.count, positions: places))]
+    }
+    return joiningEndToEnd(parts).map { part in
+        var stack = Stack(part.slices, limits: limits)
+        stack.notes.overlapping = part.leftOut
+        stack.notes.framesOfReference = Set(part.slices.map { $0.marks[Mark.frameOfReference.rawValue] }).count
+        stack.notes.strays = strays(in: part.slices)
+        return stack
+    }
+}
+
+/// An order of slices that does not depend on files' names or order.
+func precedes(_ a: SliceHeader, _ b: SliceHeader) -> Bool {
+    func number(_ value: Int?) -> Int { value ?? .max }
+    if a.seriesNumber != b.seriesNumber { return number(a.seriesNumber) < number(b.seriesNumber) }
+    if a.acquisitionNumber != b.acquisitionNumber { return number(a.acquisitionNumber) < number(b.acquisitionNumber) }
+    if a.instanceNumber != b.instanceNumber { return number(a.instanceNumber) < number(b.instanceNumber) }
+    if a.origin != b.origin { return a.origin < b.origin }
     if a.place != b.place { return a.place < b.place }
+    if a.frame != b.frame { return a.frame < b.frame }
     return a.instance < b.instance
 }
 
-/// Slices by series, grid and orientation.
-private func grids(of slices: [SliceHeader]) -> [[SliceHeader]] {
-    var groups: [[SliceHeader]] = []
+private func sortedByPlace(_ slices: [SliceHeader]) -> [SliceHeader] {
+    // Sorting is stable, so slices at one place stay in the order above.
+    slices.map { (place: $0.place, slice: $0) }.sorted { $0.place < $1.place }.map(\.slice)
+}
+
+// MARK: Grids
+
+/// Slices of one origin and grid; of several series where each had a slice or two.
+private struct Grid {
+    var slices: [SliceHeader]
+    var series = 1
+}
+
+/// What slices of one grid have exactly in common.
+private struct GridKey: Hashable {
+    var origin: Origin
+    var seriesNumber: Int?
+    let rows, columns: Int
+    let isPlaced: Bool
+
+    init(_ slice: SliceHeader) {
+        origin = slice.origin
+        seriesNumber = slice.seriesNumber
+        (rows, columns) = (slice.rows, slice.columns)
+        isPlaced = slice.position != nil
+    }
+}
+
+/// How many grids of one series a slice is compared with: a series that turns has a grid each slice, and no volume.
+private let comparedGrids = 64
+
+/// Slices by origin, grid and orientation.
+private func grids(of slices: [SliceHeader]) -> [Grid] {
+    var grids: [Grid] = []
+    var known: [GridKey: [Int]] = [:]
     for slice in slices {
-        if let index = groups.firstIndex(where: { isSameGrid($0[0], slice) }) {
-            groups[index].append(slice)
+        let key = GridKey(slice)
+        // The last first: neighbours are mostly of one grid.
+        if let index = known[key]?.suffix(comparedGrids).last(where: { isSameGrid(grids[$0].slices[0], slice) }) {
+            grids[index].slices.append(slice)
         } else {
-            groups.append([slice])
+            known[key, default: []].append(grids.count)
+            grids.append(Grid(slices: [slice]))
         }
     }
-    return groups
+    return grids
 }
 
 private func isSameGrid(_ a: SliceHeader, _ b: SliceHeader) -> Bool {
     func isNear(_ a: SIMD3<Double>, _ b: SIMD3<Double>) -> Bool { dot(a - b, a - b) < 1e-6 }
-    return a.series == b.series && a.seriesNumber == b.seriesNumber && a.frameOfReference == b.frameOfReference
-        && a.rows == b.rows && a.columns == b.columns && (a.position == nil) == (b.position == nil)
-        && abs(a.columnSpacing - b.columnSpacing) < 1e-3 && abs(a.rowSpacing - b.rowSpacing) < 1e-3
+    // What has a fault stands for its series, in whichever grid.
+    if a.fault != nil || b.fault != nil { return true }
+    return abs(a.columnSpacing - b.columnSpacing) < 1e-3 && abs(a.rowSpacing - b.rowSpacing) < 1e-3
         && isNear(a.alongRow, b.alongRow) && isNear(a.alongColumn, b.alongColumn)
 }
 
-/// Keeps the first of the slices at each position that `areSame` says are one.
-private func droppingDoubled(
-    _ slices: [SliceHeader], where areSame: (SliceHeader, SliceHeader) -> Bool
-) -> [SliceHeader] {
-    positions(of: slices).flatMap { group in
-        group.reduce(into: [SliceHeader]()) { kept, slice in
-            if !kept.contains(where: { areSame($0, slice) }) { kept.append(slice) }
-        }
+/// Joins series of a slice or two that make one even stack: some programs give each file a series of its own.
+private func joiningSingleSlices(_ grids: [Grid], limits: DicomLimits) -> [Grid] {
+    let isSmall = grids.map { $0.slices.count <= 2 && $0.slices[0].position != nil && $0.slices[0].fault == nil }
+    var candidates: [GridKey: [Int]] = [:]
+    for index in grids.indices where isSmall[index] {
+        var key = GridKey(grids[index].slices[0])
+        (key.origin.series, key.seriesNumber) = ("", nil)
+        candidates[key, default: []].append(index)
     }
-}
-
-/// The phases of one grid, each with a position at most once; nil where nothing tells them apart.
-///
-/// One even stack is one volume, whatever its acquisition numbers are: some scanners count each turn of the gantry.
-private func phases(of slices: [SliceHeader], limits: DicomLimits) -> [[SliceHeader]]? {
-    if hasRepeats(slices) { return separate(slices, by: Separator.all[...], limits: limits) }
-    let parts = Separator.acquisition.parts(of: slices) ?? []
-    guard parts.count > 1, parts.allSatisfy({ $0.count >= limits.slices }) else { return [slices] }
-    do throws(DicomError) {
-        _ = try evenSpacing(of: slices.sorted { $0.place < $1.place })
-        return [slices]
-    } catch {
-        return parts
-    }
-}
-
-private func hasRepeats(_ slices: [SliceHeader]) -> Bool { positions(of: slices).contains { $0.count > 1 } }
-
-private func separate(
-    _ slices: [SliceHeader], by separators: ArraySlice<Separator>, limits: DicomLimits
-) -> [[SliceHeader]]? {
-    guard hasRepeats(slices) else { return [slices] }
-    for (index, separator) in zip(separators.indices, separators) {
-        // Parts too small to be volumes are no phases.
-        guard let parts = separator.parts(of: slices), parts.count > 1, parts.count * limits.slices <= slices.count
+    var joined: [Grid] = []
+    var gone = Set<Int>()
+    for indices in candidates.values where indices.count > 1 {
+        let slices = indices.flatMap { grids[$0].slices }
+        guard slices.count >= limits.slices,
+            slices.allSatisfy({ isSameGrid($0, slices[0]) && isOfOneKind($0, slices[0], anyPlace: true) })
         else { continue }
-        let resolved = parts.map { separate($0, by: separators[(index + 1)...], limits: limits) }
-        if resolved.allSatisfy({ $0 != nil }) { return resolved.flatMap { $0 ?? [] } }
+        let sorted = sortedByPlace(slices)
+        guard !hasRepeats(sorted), isEven(sorted) else { continue }
+        joined.append(Grid(slices: slices.sorted(by: precedes), series: indices.count))
+        gone.formUnion(indices)
     }
-    return nil
+    return grids.indices.filter { !gone.contains($0) }.map { grids[$0] } + joined
 }
 
-/// What may tell phases apart, in the order in which it is believed.
-private enum Separator: CaseIterable {
-    case acquisition, temporalPosition, acquisitionTime, contentTime, instance
+// MARK: Doubled slices
 
-    static let all = Array(allCases)
-
-    /// Slices with one value, or runs of rising values that have every position once; nil where it does not apply.
-    func parts(of slices: [SliceHeader]) -> [[SliceHeader]]? {
-        switch self {
-        case .acquisition: byValue(slices, \.acquisitionNumber)
-        case .temporalPosition: byValue(slices, \.temporalPosition)
-        case .acquisitionTime: byRuns(slices, slices.compactMap(\.acquisitionTime))
-        case .contentTime: byRuns(slices, slices.compactMap(\.contentTime))
-        case .instance: byRuns(slices, slices.compactMap { $0.instanceNumber.map(Double.init) })
-        }
+/// Keeps the first of the slices at each position that hold the same voxels in the same scale.
+///
+/// - Parameter ofOneInstance: whether only slices of one SOPInstanceUID may be the same.
+private func droppingDoubled(
+    _ slices: [SliceHeader], ofOneInstance: Bool, digest: (SliceHeader) -> Int?
+) -> [SliceHeader] {
+    struct Content: Hashable {
+        let instance: String
+        let voxels: Int
+        let slope, intercept: Double
     }
-
-    private func byValue(_ slices: [SliceHeader], _ value: KeyPath<SliceHeader, Int?>) -> [[SliceHeader]] {
-        Dictionary(grouping: slices) { $0[keyPath: value] }.sorted { ($0.key ?? .max) < ($1.key ?? .max) }.map(\.value)
-    }
-
-    private func byRuns(_ slices: [SliceHeader], _ values: [Double]) -> [[SliceHeader]]? {
-        let places = positions(of: slices).count
-        guard values.count == slices.count, slices.count % places == 0 else { return nil }
-        let order = slices.indices.sorted { values[$0] < values[$1] }
-        var runs: [[SliceHeader]] = []
-        for start in stride(from: 0, to: order.count, by: places) {
-            let run = order[start..<start + places]
-            if start > 0, values[order[start]] <= values[order[start - 1]] { return nil }
-            runs.append(run.map { slices[$0] })
-        }
-        return runs.allSatisfy { !hasRepeats($0) } ? runs : nil
+    return positions(of: slices).flatMap { range -> ArraySlice<SliceHeader> in
+        let group = slices[range]
+        guard group.count > 1 else { return group }
+        var instances: [String: Int] = [:]
+        if ofOneInstance { for slice in group { instances[slice.instance, default: 0] += 1 } }
+        var seen = Set<Content>()
+        return group.filter { slice in
+            if ofOneInstance {
+                guard !slice.instance.isEmpty, instances[slice.instance, default: 0] > 1 else { return true }
+            }
+            guard let voxels = digest(slice) else { return true }
+            let instance = ofOneInstance ? slice.instance : ""
+            return seen.insert(
+                Content(instance: instance, voxels: voxels, slope: slice.slope, intercept: slice.intercept)
+            ).inserted
+        }[...]
     }
 }

@@ -1,16 +1,25 @@
 import Foundation
 
-/// What a volume needs to know of one slice, a file or a frame of one: its place, its grid and its encoding. Holds no text of the file but UIDs.
+/// What a volume needs to know of one slice, a file or a frame of one: its place, its grid and its encoding.
+///
+/// Of the file's texts it holds UIDs, and those in ``Origin``, which are compared and never told.
 struct SliceHeader {
     let file: URL
     /// Which of the file's frames, from 0, and how many it has.
     var frame = 0
     var frames: Int
+    var origin: Origin
     var series, study, frameOfReference, instance, sopClass: String
-    var seriesNumber, acquisitionNumber, instanceNumber, temporalPosition: Int?
-    /// Seconds since midnight.
+    var seriesNumber, acquisitionNumber, instanceNumber: Int?
+    /// Seconds since a day long ago, of the same day for all slices of a series.
     var acquisitionTime, contentTime: Double?
+    /// Milliseconds after the heart's beat, or after the first phase.
+    var triggerTime: Double?
+    /// Hashes of what may tell apart volumes that lie in one another, in the order of ``Mark``.
+    var marks = [Int](repeating: 0, count: Mark.allCases.count)
     var phase: ContrastPhase
+    var kind: ImageKind
+    var kernel: KernelKind
     var syntax: TransferSyntax
     var rows, columns: Int
     /// Bits and samples of a pixel.
@@ -24,9 +33,29 @@ struct SliceHeader {
     var slope, intercept: Double
     /// Stored values that are no measurement.
     var padding: ClosedRange<Int32>?
+    /// Why no volume can have this slice.
+    var fault: DicomError?
 
     /// At right angles to the slice.
     var normal: SIMD3<Double> { cross(alongRow, alongColumn) }
+}
+
+/// Whose slice it is: texts as the file has them, whether DICOM allows them or not.
+struct Origin: Hashable, Comparable {
+    var patient, study, series: String
+
+    static func < (a: Origin, b: Origin) -> Bool {
+        (a.patient, a.study, a.series) < (b.patient, b.study, b.series)
+    }
+}
+
+/// An attribute that may tell apart volumes that lie in one another, in the order in which it is believed.
+enum Mark: Int, CaseIterable {
+    case frameOfReference, imageType, kernel, voltage, acquisition, temporalPosition, temporalIndex, stack, heartPhase
+    case description, aside, thickness, seriesTime, triggerTime, acquisitionTime, contentTime
+
+    /// Whether one volume never has two values by turns; what others give may come by chance.
+    var isCertain: Bool { rawValue < Mark.description.rawValue }
 }
 
 /// Either slices, one but for enhanced images, or why a file has none.
@@ -35,28 +64,54 @@ enum JudgedFile {
     case leftOut(LeftOutReason)
 }
 
+/// How many bytes deflated files may inflate to, all together: so many times their own as those of a zip may.
+final class InflationBudget {
+    private let limits: DicomLimits
+    private var left: Int
+
+    /// A budget for files of so many bytes together.
+    init(files bytes: Int, limits: DicomLimits) {
+        self.limits = limits
+        left = limits.inflatedBytes(of: bytes)
+    }
+
+    fileprivate func read(_ path: String) throws(DicomFault) -> DicomFile {
+        let file = try DicomFile(reading: path, inflateLimit: left)
+        left -= file.inflated
+        return file
+    }
+}
+
 private let directoryClass = "1.2.840.10008.1.3.10"
 /// The first of a family, whose others have a number more.
 private let secondaryCaptureClass = "1.2.840.10008.5.1.4.1.1.7"
+/// CT, and its enhanced and legacy-converted forms, which have a number more.
+private let ctClass = "1.2.840.10008.5.1.4.1.1.2"
 
 /// Reads a file's attributes and says whether it holds slices of a CT.
 ///
-/// - Throws: only what is not the file's fault.
-func judge(_ url: URL, limits: DicomLimits) throws(DicomError) -> JudgedFile {
+/// - Parameter budget: for all files of an import; nil gives this one a budget of its own.
+/// - Throws: only what is not one file's fault.
+func judge(_ url: URL, limits: DicomLimits, budget: InflationBudget? = nil) throws(DicomError) -> JudgedFile {
     do throws(DicomFault) {
-        let file = try DicomFile(reading: url.path)
+        let budget = budget ?? InflationBudget(files: bytes(of: url), limits: limits)
+        let file = try budget.read(url.path)
         return SliceHeader.judge(file, url, limits)
     } catch {
         switch error {
         case .empty: return .leftOut(.emptyFile)
-        case .notDicom: return .leftOut(.notDicom)
+        case .notDicom: return .leftOut(isZip(url) ? .archive : .notDicom)
         case .cannotOpen: throw .importFailed(reason: .cannotRead)
         case .outOfMemory: throw .outOfMemory
+        case .inflatesTooFar: throw .deflatedBomb(limit: limits.inflation)
         case .noDictionary: throw .importFailed(reason: .noDictionary)
         default: return .leftOut(.damaged)
         }
     }
 }
+
+/// A file's size; 0 where it cannot be read.
+func bytes(of url: URL) -> Int { (try? url.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0 }
 
 extension SliceHeader {
     fileprivate static func judge(_ file: borrowing DicomFile, _ url: URL, _ limits: DicomLimits) -> JudgedFile {
@@ -66,7 +121,9 @@ extension SliceHeader {
         if sopClass == secondaryCaptureClass || sopClass.hasPrefix(secondaryCaptureClass + ".") {
             return .leftOut(.secondaryCapture)
         }
-        guard file.text(.modality) == "CT" else { return .leftOut(.notCT) }
+        let modality = file.text(.modality).uppercased()
+        let isCTClass = sopClass == ctClass || sopClass.hasPrefix(ctClass + ".")
+        guard modality == "CT" || (modality.isEmpty && isCTClass) else { return .leftOut(.notCT) }
         guard let rows = file.integer(.rows), let columns = file.integer(.columns), rows > 0, columns > 0 else {
             return .leftOut(.noPixels)
         }
@@ -74,11 +131,14 @@ extension SliceHeader {
         if kinds.contains("LOCALIZER") { return .leftOut(.localizer) }
         if kinds.contains("SCREEN SAVE") { return .leftOut(.secondaryCapture) }
         var slice = SliceHeader(file, url, rows, columns)
-        if slice.frames > 1 {
+        // Enhanced images keep places in functional groups, even those of one frame.
+        if slice.frames > 1 || file.numbers(.position).isEmpty {
             guard slice.frames <= limits.files else { return .slices([slice]) }
             var slices: [SliceHeader] = []
             for frame in 0..<slice.frames {
-                guard let placed = slice.frame(frame, of: file) else { return .slices([slice]) }
+                guard let placed = slice.frame(frame, of: file) else {
+                    return slice.frames > 1 ? .slices([slice]) : .leftOut(.noPosition)
+                }
                 slices.append(placed)
             }
             return .slices(slices)
@@ -92,6 +152,10 @@ extension SliceHeader {
     /// What all frames of a file have in common; places come later.
     private init(_ file: borrowing DicomFile, _ url: URL, _ rows: Int, _ columns: Int) {
         self.file = url
+        let names = [file.text(.patientID), file.text(.patientName).uppercased(), file.text(.patientBirthDate)]
+        origin = Origin(
+            patient: names.joined(separator: "\\"), study: file.text(.studyInstance), series: file.text(.seriesInstance)
+        )
         series = file.uid(.seriesInstance)
         study = file.uid(.studyInstance)
         frameOfReference = file.uid(.frameOfReference)
@@ -101,14 +165,19 @@ extension SliceHeader {
         seriesNumber = file.integer(.seriesNumber)
         acquisitionNumber = file.integer(.acquisitionNumber)
         instanceNumber = file.integer(.instanceNumber)
-        temporalPosition = file.integer(.temporalPosition)
-        acquisitionTime = file.time(.acquisitionTime) ?? file.time(.acquisitionDateTime)
-        contentTime = file.time(.contentTime)
+        let moment = file.moment(.acquisitionDateTime) ?? file.moment(.acquisitionTime, date: .acquisitionDate)
+        acquisitionTime = moment.map { $0.days * 86_400 + $0.seconds }
+        contentTime = file.moment(.contentTime, date: .contentDate).map { $0.days * 86_400 + $0.seconds }
+        triggerTime = file.numbers(.triggerTime, limit: 1).first
+        let description = file.text(.seriesDescription)
         phase = ContrastPhase(
-            description: file.text(.seriesDescription),
-            delay: acquisitionTime.flatMap { end in file.time(.contrastStartTime).map { end - $0 } })
+            description: description,
+            delay: moment.flatMap { end in file.moment(.contrastStartTime).map { end.seconds - $0.seconds } })
+        kind = ImageKind(type: file.text(.imageType), rescaleType: file.text(.rescaleType), description: description)
+        kernel = KernelKind(file.text(.kernel), description: description)
         syntax = TransferSyntax(uid: file.syntax)
-        frames = max(1, file.integer(.frames) ?? 1)
+        let frameNumbers = file.numbers(.frames, limit: 1)
+        frames = max(1, frameNumbers.first.flatMap { Int32(exactly: $0) }.map(Int.init) ?? 1)
         self.rows = rows
         self.columns = columns
         bits = file.integer(.bitsAllocated) ?? 0
@@ -118,13 +187,38 @@ extension SliceHeader {
         columnSpacing = 0
         rowSpacing = 0
         // A CT must give both; what it lacks is not guessed, and the stack is refused.
-        slope = file.number(.slope) ?? 0
-        intercept = file.number(.intercept) ?? .infinity
+        let scaling = (slope: file.numbers(.slope, limit: 1), intercept: file.numbers(.intercept, limit: 1))
+        slope = scaling.slope.first ?? 0
+        intercept = scaling.intercept.first ?? .infinity
         padding = Self.padding(file)
+        check(frameNumbers, .frames)
+        check(scaling.slope, .slope)
+        check(scaling.intercept, .intercept)
+        for (mark, tag) in Self.markTags { marks[mark.rawValue] = file.text(tag).hashValue }
+    }
+
+    private static let markTags: [(Mark, DicomTag)] = [
+        (.frameOfReference, .frameOfReference), (.imageType, .imageType), (.kernel, .kernel), (.voltage, .voltage),
+        (.acquisition, .acquisitionNumber), (.temporalPosition, .temporalPosition), (.heartPhase, .heartPhase),
+        (.description, .seriesDescription), (.thickness, .thickness), (.seriesTime, .seriesTime),
+        (.triggerTime, .triggerTime), (.acquisitionTime, .acquisitionTime), (.contentTime, .contentTime),
+    ]
+
+    /// Notes a number that the file gives but not as DICOM writes it: "1,5" is none.
+    private mutating func check(_ numbers: [Double], _ attribute: NumberAttribute) {
+        if fault == nil, numbers.contains(where: { !$0.isFinite }) { fault = .badNumber(attribute: attribute) }
     }
 
     /// Sets the slice's place; false where a number is missing or impossible.
     private mutating func place(at place: [Double], along cosines: [Double], spacing: [Double]) -> Bool {
+        check(place, .position)
+        check(cosines, .orientation)
+        check(spacing, .pixelSpacing)
+        // With a fault the slice only stands for the file in its series, which is refused.
+        if fault != nil {
+            position = .zero
+            return true
+        }
         // No patient lies 100 m from the scanner; NIfTI's single precision would not hold it.
         guard place.count == 3, cosines.count == 6, place.allSatisfy({ abs($0) < 1e5 }) else { return false }
         position = SIMD3(place[0], place[1], place[2])
@@ -132,29 +226,54 @@ extension SliceHeader {
         alongColumn = SIMD3(cosines[3], cosines[4], cosines[5])
         // DICOM gives the distance between rows first.
         if spacing.count == 2 { (rowSpacing, columnSpacing) = (spacing[0], spacing[1]) }
+        // Two fields of view beside each other; half a millimetre is below any voxel's.
+        let aside = [alongRow, alongColumn].map { dot(SIMD3(place[0], place[1], place[2]), $0) }
+        marks[Mark.aside.rawValue] = aside.map { ($0 * 2).rounded() }.hashValue
         return true
     }
 
     /// A frame of an enhanced image, which keeps in functional groups what other files keep as attributes.
     private func frame(_ frame: Int, of file: borrowing DicomFile) -> SliceHeader? {
-        func number(_ tag: DicomTag, in group: DicomTag) -> Double? {
-            file.numbers(tag, in: group, frame: frame, limit: 1).first
+        func numbers(_ tag: DicomTag, in group: DicomTag) -> [Double] {
+            file.numbers(tag, in: group, frame: frame, limit: 1)
         }
+        func integer(_ tag: DicomTag, in group: DicomTag) -> Int? {
+            numbers(tag, in: group).first.flatMap { Int32(exactly: $0) }.map(Int.init)
+        }
+        func text(_ tag: DicomTag, in group: DicomTag) -> String { file.text(tag, in: group, frame: frame) }
         var slice = self
         slice.frame = frame
-        slice.instanceNumber = frame + 1
+        if frames > 1 { slice.instanceNumber = frame + 1 }
         let isPlaced = slice.place(
             at: file.numbers(.position, in: .planePosition, frame: frame, limit: 3),
             along: file.numbers(.orientation, in: .planeOrientation, frame: frame),
             spacing: file.numbers(.pixelSpacing, in: .pixelMeasures, frame: frame, limit: 2))
         guard isPlaced else { return nil }
-        slice.acquisitionNumber =
-            number(.frameAcquisition, in: .frameContent).flatMap { Int32(exactly: $0) }.map(Int.init)
-            ?? acquisitionNumber
-        slice.temporalPosition =
-            number(.temporalIndex, in: .frameContent).flatMap { Int32(exactly: $0) }.map(Int.init) ?? temporalPosition
-        slice.slope = number(.slope, in: .pixelTransformation) ?? slope
-        slice.intercept = number(.intercept, in: .pixelTransformation) ?? intercept
+        slice.acquisitionNumber = integer(.frameAcquisition, in: .frameContent) ?? acquisitionNumber
+        let scaling = (
+            slope: numbers(.slope, in: .pixelTransformation), intercept: numbers(.intercept, in: .pixelTransformation)
+        )
+        slice.check(scaling.slope, .slope)
+        slice.check(scaling.intercept, .intercept)
+        slice.slope = scaling.slope.first ?? slope
+        slice.intercept = scaling.intercept.first ?? intercept
+        let (kernelText, type) = (text(.frameKernel, in: .reconstruction), text(.frameType, in: .frameTypes))
+        let description = file.text(.seriesDescription)
+        if !kernelText.isEmpty { slice.kernel = KernelKind(kernelText, description: description) }
+        let unit = text(.rescaleType, in: .pixelTransformation)
+        slice.kind = ImageKind(
+            type: type.isEmpty ? file.text(.imageType) : type,
+            rescaleType: unit.isEmpty ? file.text(.rescaleType) : unit, description: description)
+        if let moment = DicomMoment(dateTime: text(.frameTime, in: .frameContent)) {
+            slice.acquisitionTime = moment.days * 86_400 + moment.seconds
+        }
+        let ownMarks: [(Mark, String)] = [
+            (.imageType, type), (.kernel, kernelText), (.acquisition, text(.frameAcquisition, in: .frameContent)),
+            (.temporalIndex, text(.temporalIndex, in: .frameContent)), (.stack, text(.stack, in: .frameContent)),
+            (.heartPhase, text(.heartPhase, in: .cardiacSynchronization)),
+            (.thickness, text(.thickness, in: .pixelMeasures)),
+        ]
+        for (mark, text) in ownMarks where !text.isEmpty { slice.marks[mark.rawValue] = text.hashValue }
         return slice
     }
 
@@ -180,14 +299,33 @@ extension DicomFile {
         return isSound ? text : ""
     }
 
-    /// The time of day of a TM or DT value, in seconds: `HHMMSS.ffffff`, a date before it passed over.
-    fileprivate func time(_ tag: DicomTag) -> Double? {
-        var text = Substring(text(tag))
-        if tag.value == DicomTag.acquisitionDateTime.value { text = text.dropFirst(8) }
-        let digits = text.prefix { $0.isNumber || $0 == "." }
-        guard digits.count >= 6, let value = Double(digits), value < 240_000 else { return nil }
-        let whole = Int(value)
-        return Double(whole / 10_000 * 3600 + whole / 100 % 100 * 60) + value - Double(whole / 100 * 100)
+    /// A moment by a date and time in one, or by a time with perhaps a date.
+    fileprivate func moment(_ tag: DicomTag, date: DicomTag? = nil) -> DicomMoment? {
+        if tag.value == DicomTag.acquisitionDateTime.value { return DicomMoment(dateTime: text(tag)) }
+        return DicomMoment(date: date.map { text($0) } ?? "", time: text(tag))
+    }
+}
+
+/// A date, in days since one long ago or 0 where it is not known, and the seconds of the day.
+struct DicomMoment {
+    let days, seconds: Double
+
+    /// Reads a DT value, `YYYYMMDDHHMMSS.ffffff` with perhaps a time zone.
+    init?(dateTime text: String) {
+        self.init(date: String(text.prefix(8)), time: String(text.dropFirst(8)))
+    }
+
+    /// Reads a DA value, `YYYYMMDD` or nothing, and a TM value: `HH`, `HHMM`, `HHMMSS` or `HHMMSS.ffffff`, or with colons
+    /// as ACR-NEMA had it.
+    init?(date: String, time: String) {
+        let digits = time.replacing(":", with: "").prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+        let parts = digits.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let whole = parts.first, [2, 4, 6].contains(whole.count), let clock = Int(whole) else { return nil }
+        let padded = whole.count == 2 ? clock * 10_000 : whole.count == 4 ? clock * 100 : clock
+        let fraction = parts.count == 2 ? Double("0." + parts[1]) ?? 0 : 0
+        seconds = Double(padded / 10_000 * 3600 + padded / 100 % 100 * 60 + padded % 100) + fraction
+        // Months of 31 days keep the order, and two days that follow each other are one day apart or some more.
+        days = date.count == 8 ? Int(date).map { Double(($0 / 10_000 * 12 + $0 / 100 % 100) * 31 + $0 % 100) } ?? 0 : 0
     }
 }
 

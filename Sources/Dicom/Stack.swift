@@ -1,13 +1,35 @@
 import Foundation
 
+/// What was done to make a stack of slices that do not quite agree, and what they do not agree in.
+struct StackNotes {
+    /// How many series it was put together from.
+    var series = 1
+    /// How many slices were left out where its acquisitions overlap.
+    var overlapping = 0
+    /// How many slices are of another acquisition or image type than the others that they lie among.
+    var strays = 0
+    /// How many frames of reference the slices name.
+    var framesOfReference = 1
+}
+
 /// Slices at places of one line, sorted along it: what may become a volume, or why it cannot.
 struct Stack {
     /// In the order of their place along the normal.
-    var slices: [SliceHeader]
+    let slices: [SliceHeader]
     /// Distance between slices in mm; nil where the stack is refused before it was measured.
     var spacing: Double?
     /// Why the stack cannot become a volume.
     var refusal: DicomError?
+    var notes = StackNotes()
+    /// AcquisitionNumbers of its slices, in their order.
+    let acquisitionNumbers: [Int]
+    /// The phase that any slice names.
+    let phase: ContrastPhase
+    /// The kind and the kernel of the slices, the least wanted of several.
+    let kind: ImageKind
+    let kernel: KernelKind
+    /// How many positions there are.
+    let positions: Int
 
     /// The first slice, which speaks for what all have in common.
     var first: SliceHeader { slices[0] }
@@ -15,14 +37,28 @@ struct Stack {
     var acquisitionNumber: Int? {
         slices.allSatisfy { $0.acquisitionNumber == first.acquisitionNumber } ? first.acquisitionNumber : nil
     }
-    /// The phase that any slice names.
-    var phase: ContrastPhase { slices.lazy.map(\.phase).first { $0 != .unknown } ?? .unknown }
-    /// Whether slices are nearer to axial than to any other plane.
-    var isAxial: Bool { abs(first.normal.z) > max(abs(first.normal.x), abs(first.normal.y)) }
+    /// The plane that slices are nearest to.
+    var plane: Plane {
+        let (x, y, z) = (abs(first.normal.x), abs(first.normal.y), abs(first.normal.z))
+        return z > max(x, y) ? .axial : y > x ? .coronal : .sagittal
+    }
 
-    /// Judges slices that are of one series and grid.
+    /// A stack that is known to be refused, or is to be judged.
+    ///
+    /// - Parameter slices: sorted by place.
+    init(_ slices: [SliceHeader], refusal: DicomError? = nil) {
+        self.slices = slices
+        self.refusal = refusal
+        acquisitionNumbers = Set(slices.compactMap(\.acquisitionNumber)).sorted()
+        phase = slices.lazy.map(\.phase).first { $0 != .unknown } ?? .unknown
+        kind = slices.map(\.kind).max() ?? .derived
+        kernel = slices.contains { $0.kernel == .sharp } ? .sharp : slices[0].kernel
+        positions = Dicom.positions(of: slices).count
+    }
+
+    /// Judges slices that are of one series and grid, sorted by place.
     init(_ slices: [SliceHeader], limits: DicomLimits) {
-        self.slices = slices.sorted { $0.place < $1.place }
+        self.init(slices)
         do throws(DicomError) {
             try checkPixels(limits)
             guard slices.count >= limits.slices else {
@@ -35,13 +71,8 @@ struct Stack {
         }
     }
 
-    /// A stack that is known to be refused.
-    init(_ slices: [SliceHeader], refusal: DicomError) {
-        self.slices = slices
-        self.refusal = refusal
-    }
-
     private func checkPixels(_ limits: DicomLimits) throws(DicomError) {
+        guard kind != .notHU else { throw .notHU }
         for slice in slices {
             guard slice.syntax != .other else { throw .unsupportedSyntax }
             guard slice.samples == 1, slice.bits == 8 || slice.bits == 16 else {
@@ -76,15 +107,34 @@ extension SliceHeader {
 /// Places nearer than this, in mm, are one: far below any spacing, far above rounding.
 let samePlace = 0.01
 
-/// Slices grouped by their place along the normal; a group of several is a repeated position.
-func positions(of slices: [SliceHeader]) -> [[SliceHeader]] {
-    var groups: [[SliceHeader]] = []
-    var last = -Double.infinity
-    for slice in slices.sorted(by: { $0.place < $1.place }) {
-        if slice.place - last < samePlace { groups[groups.count - 1].append(slice) } else { groups.append([slice]) }
-        last = slice.place
+/// Slices sorted by place, grouped by it; a group of several is a repeated position.
+func positions(of slices: [SliceHeader]) -> [Range<Int>] {
+    var groups: [Range<Int>] = []
+    var begin = 0
+    for end in slices.indices.dropFirst() where slices[end].place - slices[end - 1].place >= samePlace {
+        groups.append(begin..<end)
+        begin = end
     }
+    if begin < slices.count { groups.append(begin..<slices.count) }
     return groups
+}
+
+/// How many of the slices, sorted by place, are at the position that has most.
+func mostAtOnePosition(_ slices: [SliceHeader]) -> Int { positions(of: slices).map(\.count).max() ?? 0 }
+
+/// Whether two of the slices, sorted by place, are at one position.
+func hasRepeats(_ slices: [SliceHeader]) -> Bool {
+    zip(slices, slices.dropFirst()).contains { $1.place - $0.place < samePlace }
+}
+
+/// Whether slices sorted by place have one distance between them.
+func isEven(_ slices: [SliceHeader]) -> Bool {
+    do throws(DicomError) {
+        _ = try evenSpacing(of: slices)
+        return true
+    } catch {
+        return false
+    }
 }
 
 /// The one distance between slices sorted along their normal.

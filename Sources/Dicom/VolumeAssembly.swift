@@ -43,8 +43,9 @@ extension Stack {
         var volume = Imaging.Volume<Int16>(shape: header.shape, spacing: header.spacing, filledWith: Int16(air))
         let place = CanonicalPlaces(header)
         var notes = VoxelNotes()
+        let reader = PixelReader()
         for (index, slice) in slices.enumerated() {
-            let values = try slice.decoded()
+            let values = try slice.decoded(by: reader)
             let base = place.base + index * place.strides.z
             volume.voxels.withUnsafeMutableBufferPointer { voxels in
                 slice.convert(values, notes: &notes) { row, column, hu in
@@ -80,14 +81,16 @@ private struct CanonicalPlaces {
 
 extension SliceHeader {
     /// The slice's stored values.
-    func decoded() throws(DicomError) -> [Int32] {
+    func decoded(by reader: PixelReader = PixelReader()) throws(DicomError) -> [Int32] {
         do throws(DicomFault) {
-            return try storedValues(of: file.path, frame: frame, rows: rows, columns: columns)
+            return try reader.storedValues(of: file.path, frame: frame, rows: rows, columns: columns)
         } catch {
             switch error {
             case .unknownSyntax: throw .unsupportedSyntax
             case .unknownPixels: throw .unsupportedPixels(bits: bits, samples: samples)
             case .truncated, .empty, .noPixels: throw .truncatedSlice
+            case .wrongSyntax: throw .wrongSyntax
+            case .inflatesTooFar: throw .deflatedBomb(limit: DicomLimits().inflation)
             case .outOfMemory: throw .outOfMemory
             case .cannotOpen: throw .importFailed(reason: .cannotRead)
             case .noDictionary: throw .importFailed(reason: .noDictionary)

@@ -1,9 +1,6 @@
 internal import CZip
 import Foundation
 
-/// Zip entries' bytes are counted against ``DicomLimits/inflation`` only past this: small files may deflate well.
-private let freeInflation = 16 << 20
-
 /// Unpacks a zip that nobody vouches for into numbered files of a folder; the entries' names are never used as paths.
 ///
 /// Nothing that the zip declares is believed: bytes are counted as they are inflated. Folders are passed over.
@@ -17,9 +14,8 @@ func extractZip(_ zip: URL, into folder: URL, limits: DicomLimits) throws(DicomE
     let archive = try ZipArchive(zip)
     let entries = archive.entries
     guard entries <= limits.files else { throw .zipTooManyEntries(found: entries, limit: limits.files) }
-    let size = (try? zip.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
     // Against the zip's own size, so that entries which share their compressed bytes do not slip through.
-    let inflated = min(limits.inflatedBytes, max(freeInflation, size.multipliedOrMax(by: limits.inflation)))
+    let inflated = limits.inflatedBytes(of: bytes(of: zip))
 
     var files: [URL] = []
     var total = 0
@@ -119,7 +115,6 @@ private struct ZipArchive: ~Copyable {
                 throw .zipDamaged
             }
             guard count > 0 else { break }
-            if total == 0, isZip(head: Array(buffer[..<min(4, count)])) { throw .zipNested }
             total += count
             guard total <= limit else { return nil }
             guard total <= declared else { throw .zipSizeMismatch(declared: declared, found: total) }
@@ -129,12 +124,5 @@ private struct ZipArchive: ~Copyable {
         }
         guard total == declared else { throw .zipSizeMismatch(declared: declared, found: total) }
         return total
-    }
-}
-
-extension Int {
-    fileprivate func multipliedOrMax(by factor: Int) -> Int {
-        let (product, overflow) = multipliedReportingOverflow(by: factor)
-        return overflow ? .max : product
     }
 }

@@ -77,12 +77,22 @@ struct HeaderFields {
 
     /// What a file that is no NIfTI is, from its first bytes.
     private static func guess(_ bytes: [UInt8]) -> String {
-        let text = String(decoding: bytes.prefix(16), as: UTF8.self)
-        if bytes.count >= 132, Array(bytes[128..<132]) == Array("DICM".utf8) { return "it is a DICOM file" }
-        if text.hasPrefix("PK") { return "it is a zip archive" }
-        if text.hasPrefix("NRRD") { return "it is an NRRD file" }
-        if text.hasPrefix("ObjectType") { return "it is a MetaImage header" }
-        if text.hasPrefix("<") { return "it is a text file" }
+        func has(_ text: String, at offset: Int = 0) -> Bool { bytes.dropFirst(offset).starts(with: Array(text.utf8)) }
+        if has("DICM", at: 128) { return "it is a DICOM file" }
+        if has("ustar", at: 257) { return "it is a tar archive" }
+        if bytes.starts(with: [0x1F, 0x8B]) { return "it was compressed by gzip twice" }
+        let known: [(start: [UInt8], name: String)] = [
+            (Array("PK".utf8), "a zip archive"), (Array("NRRD".utf8), "an NRRD file"),
+            (Array("ObjectType".utf8), "a MetaImage header"),
+            (Array("MZ".utf8), "a Windows program or a self-extracting zip"),
+            (Array("Rar!".utf8), "a RAR archive"), ([0x37, 0x7A, 0xBC, 0xAF], "a 7-Zip archive"),
+            ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "an xz file"), (Array("BZh".utf8), "a bzip2 file"),
+            ([0x28, 0xB5, 0x2F, 0xFD], "a Zstandard file"), ([0x89, 0x50, 0x4E, 0x47], "a PNG picture"),
+            ([0xFF, 0xD8, 0xFF], "a JPEG picture"), (Array("%PDF".utf8), "a PDF document"),
+            ([0x89, 0x48, 0x44, 0x46], "an HDF5 file"), (Array("<".utf8), "a text file"),
+            (Array("{".utf8), "a text file"),
+        ]
+        if let kind = known.first(where: { bytes.starts(with: $0.start) }) { return "it is \(kind.name)" }
         return "its first bytes are not a NIfTI header"
     }
 

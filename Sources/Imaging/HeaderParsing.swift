@@ -8,7 +8,7 @@ extension NIfTIHeader {
     ///
     /// Accepted are single files of three dimensions; a fourth to seventh of length 1 is ignored. Lengths are
     /// millimetres; a header that says metre or micrometre is refused rather than converted, because a mask must carry
-    /// its geometry unchanged. Numbers that are not used, such as a qform beside a valid sform, are not judged.
+    /// its geometry unchanged. Numbers that are not used, such as qform and pixdim beside a valid sform, are not judged.
     ///
     /// - Parameters:
     ///   - bytes: the beginning of the (inflated) file; 348 bytes of a NIfTI-1, 540 of a NIfTI-2 are read.
@@ -35,9 +35,10 @@ extension NIfTIHeader {
             throw .tooManyBytes(found: overflow || overflow2 ? .max : fileBytes, limit: limits.inflatedBytes)
         }
 
-        let slope = fields.real(at: layout.slope)
-        let intercept = fields.real(at: layout.intercept)
-        guard slope.isFinite, intercept.isFinite else { throw .badScaling(slope: slope, intercept: intercept) }
+        let scaling = fields.scaling ?? (slope: 1, intercept: 0)
+        guard scaling.slope.isFinite, scaling.intercept.isFinite else {
+            throw .badScaling(slope: scaling.slope, intercept: scaling.intercept)
+        }
 
         switch fields.units & 7 {
         case 1: throw .unitsNotMillimetres(found: "metres")
@@ -47,11 +48,18 @@ extension NIfTIHeader {
         let affine = try fields.affine()
         self.init(
             fields: fields, storedShape: shape, voxelType: type, voxelOffset: Int(offset),
-            slope: slope == 0 ? 1 : slope, intercept: intercept, storedAffine: affine)
+            slope: scaling.slope, intercept: scaling.intercept, storedAffine: affine)
     }
 }
 
 extension HeaderFields {
+    /// `scl_slope` and `scl_inter`; nil where the slope is 0 or either is NaN, which say that voxels are not scaled: then
+    /// the other does not count either (nifti1.h, and nibabel and libnifti read it so).
+    var scaling: (slope: Double, intercept: Double)? {
+        let (slope, intercept) = (real(at: layout.slope), real(at: layout.intercept))
+        return slope == 0 || slope.isNaN || intercept.isNaN ? nil : (slope, intercept)
+    }
+
     /// The lengths of the three axes.
     fileprivate func shape(limit: Int) throws(VolumeError) -> Shape {
         let dimensions = dim(0)
@@ -70,8 +78,6 @@ extension HeaderFields {
 
     /// The map from stored voxels to RAS millimetres.
     fileprivate func affine() throws(VolumeError) -> Affine {
-        let spacing = pixdim
-        try check(spacing: spacing)
         let affine: Affine
         let form: String
         if code(at: layout.sformCode) > 0 {
@@ -82,9 +88,12 @@ extension HeaderFields {
             affine = Affine(x: column(0), y: column(1), z: column(2), origin: column(3))
         } else if code(at: layout.qformCode) > 0 {
             form = "qform"
-            affine = try qform(spacing: spacing)
+            try check(spacing: pixdim)
+            affine = try qform(spacing: pixdim)
         } else {
             form = "spacing"
+            let spacing = pixdim
+            try check(spacing: spacing)
             affine = Affine(
                 x: SIMD3(spacing.x, 0, 0), y: SIMD3(0, spacing.y, 0), z: SIMD3(0, 0, spacing.z), origin: .zero)
         }

@@ -92,9 +92,9 @@ struct NIfTIImage: ~Copyable {
         }
         if (seen.byteorder != nifti_short_order()) != header.isByteSwapped { return "byte order" }
         if Int(seen.iname_offset) != header.voxelOffset { return "place of the voxels" }
-        if (seen.scl_slope == 0 ? 1 : seen.scl_slope) != header.slope || seen.scl_inter != header.intercept {
-            return "scaling"
-        }
+        // Where the header says that nothing is scaled, libnifti leaves its numbers as they are.
+        let isScaled = (try? HeaderFields(recognising: header.bytes))?.scaling != nil
+        if isScaled, seen.scl_slope != header.slope || seen.scl_inter != header.intercept { return "scaling" }
         let map = seen.sform_code > 0 ? seen.sto_xyz : seen.qto_xyz
         let rows = [map.m.0, map.m.1, map.m.2].map { SIMD4($0.0, $0.1, $0.2, $0.3) }
         let affine = header.storedAffine

@@ -44,7 +44,7 @@ public struct NIfTIHeader: Equatable, Sendable {
     public let voxelType: VoxelType
     /// Where the voxels begin in the (inflated) file, in bytes.
     public let voxelOffset: Int
-    /// HU = stored value · slope + intercept. A slope of 0 in the file is 1 here.
+    /// HU = stored value · slope + intercept. 1 and 0 where the file says that nothing is scaled: by a slope of 0, or NaN.
     public let slope, intercept: Double
     /// The map from stored voxels to RAS millimetres: sform if its code is above 0, else qform if its code is above 0,
     /// else NIfTI's method 1, the spacing alone.
@@ -56,6 +56,11 @@ public struct NIfTIHeader: Equatable, Sendable {
     public var shape: Shape { axes.canonicalShape(of: storedShape) }
     /// Distance between voxel centres along canonical axes, in mm: the lengths of the map's steps.
     public var spacing: SIMD3<Double> { patientAffine.spacing }
+    /// Volume of a voxel over that of a box with the same edges: 1 where the axes are at right angles.
+    public var voxelShare: Double {
+        let (x, y, z) = (storedAffine.x, storedAffine.y, storedAffine.z)
+        return abs((cross(x, y) * z).sum()) / (length(x) * length(y) * length(z))
+    }
     /// The map from canonical voxels to RAS millimetres.
     public var patientAffine: Affine { axes.canonicalAffine(of: storedAffine, shape: storedShape) }
     /// Bytes of the (inflated) file up to its last voxel.

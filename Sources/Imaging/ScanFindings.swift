@@ -25,7 +25,7 @@ extension NIfTIHeader {
             if let qform = try? fields.qform(spacing: fields.pixdim) {
                 let apart = farthestCorner(storedAffine, qform)
                 // Single precision and rounded rotations stay well below; a mirrored axis is hundreds of mm.
-                if apart > 0.1 {
+                if !(apart <= 0.1) {
                     let others = CanonicalAxes(of: qform).orientation
                     let axes = others == axes.orientation ? "" : " (axes \(axes.orientation) against \(others))"
                     result.add(
@@ -45,7 +45,8 @@ extension NIfTIHeader {
             }
         } else if hasSform {
             let (used, other) = (storedAffine.spacing, fields.pixdim)
-            if (0..<3).contains(where: { abs(used[$0] - other[$0]) > 0.01 * used[$0] }) {
+            // Also where the other is no number.
+            if !(0..<3).allSatisfy({ abs(used[$0] - other[$0]) <= 0.01 * used[$0] }) {
                 result.add(
                     .warning, "spacings_disagree",
                     """
@@ -82,8 +83,8 @@ extension NIfTIHeader {
             result.add(
                 .warning, "axes_not_orthogonal",
                 """
-                The axes of the voxels are \(short(degrees)) degrees off a right angle (a tilted gantry?). Volumes and \
-                diameters are computed as if they were at right angles; resample the scan to a straight grid.
+                The axes of the voxels are \(short(degrees)) degrees off a right angle (a tilted gantry?). Diameters \
+                and distances are computed as if they were at right angles; resample the scan to a straight grid.
                 """)
         }
         return result

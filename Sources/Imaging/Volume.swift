@@ -34,14 +34,17 @@ public struct Volume<Voxel: Sendable>: Sendable {
     public let shape: Shape
     /// Distance between voxel centres along x, y and z, in millimetres, each above 0.
     public let spacing: SIMD3<Double>
+    /// Volume of a voxel over that of a box with edges of ``spacing``: below 1 where the axes are not at right angles.
+    public let voxelShare: Double
     /// `shape.count` values, x fastest.
     public var voxels: [Voxel]
 
     /// A volume of the given voxels; their number must be `shape.count`.
-    public init(shape: Shape, spacing: SIMD3<Double>, voxels: [Voxel]) {
+    public init(shape: Shape, spacing: SIMD3<Double>, voxelShare: Double = 1, voxels: [Voxel]) {
         precondition(voxels.count == shape.count, "\(voxels.count) voxels do not fill \(shape)")
         self.shape = shape
         self.spacing = spacing
+        self.voxelShare = voxelShare
         self.voxels = voxels
     }
 
@@ -57,7 +60,7 @@ public struct Volume<Voxel: Sendable>: Sendable {
     }
 
     /// Volume of one voxel in millilitres (1 ml = 1000 mm³).
-    public var voxelMillilitres: Double { spacing.x * spacing.y * spacing.z / 1000 }
+    public var voxelMillilitres: Double { spacing.x * spacing.y * spacing.z * voxelShare / 1000 }
 }
 
 /// The values of a label map.

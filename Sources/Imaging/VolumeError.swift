@@ -32,7 +32,7 @@ public enum VolumeError: Error, Codable, Equatable, Sendable {
     case spacingOutOfRange(axis: Int, millimetres: Double)
     /// `xyzt_units` says metre or micrometre.
     case unitsNotMillimetres(found: String)
-    /// `scl_slope` or `scl_inter` is no finite number.
+    /// `scl_slope` or `scl_inter` is infinite.
     case badScaling(slope: Double, intercept: Double)
     /// The position of the voxels in the patient is not given by finite numbers.
     case affineNotFinite(form: String)
@@ -122,7 +122,10 @@ extension VolumeError: CustomStringConvertible {
         case .readFailed(let reason):
             "The file could not be read: \(reason)."
         case .notNIfTI(let found):
-            "The file is not a NIfTI volume: \(found). Send one .nii or .nii.gz file, made of DICOM files by `hepar import-dicom`."
+            """
+            The file is not a NIfTI volume: \(found). A volume is one .nii file, or one .nii.gz that was compressed once; a CT \
+            may also be DICOM files, or one zip of them.
+            """
         case .headerPair:
             "The file is the header of a .hdr/.img pair. Send a single .nii or .nii.gz file that holds the voxels too."
         case .badDimensions(let found):
@@ -164,8 +167,8 @@ extension VolumeError: CustomStringConvertible {
             "The header says that lengths are in \(found). Only millimetres are accepted: convert the header."
         case .badScaling(let slope, let intercept):
             """
-            The header scales voxels by \(plain(slope)) and adds \(plain(intercept)). Both scl_slope and scl_inter \
-            must be finite numbers. Correct the header.
+            The header scales voxels by \(plain(slope)) and adds \(plain(intercept)). Neither scl_slope nor scl_inter \
+            may be infinite; a slope of 0 stands for values that are not scaled. Correct the header.
             """
         case .affineNotFinite(let form):
             "The header's \(form) holds numbers that are not finite. Correct the header or export the volume again."
@@ -173,6 +176,11 @@ extension VolumeError: CustomStringConvertible {
             """
             The header's \(form) is singular: it does not place the voxels in space. Correct the header or export the \
             volume again.
+            """
+        case .truncated(let expected, let found) where found >= expected:
+            """
+            The compressed file breaks off behind its last voxel: gzip's own end, which holds their checksum, is missing. Send \
+            it again, whole.
             """
         case .truncated(let expected, let found):
             "The file ends too early: \(found) bytes of \(expected) (uncompressed). Send it again, whole."

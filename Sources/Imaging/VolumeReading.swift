@@ -164,7 +164,7 @@ private func readVoxels<Decoder: VoxelDecoder>(
         }
     }
     if let failure { throw failure }
-    return Volume(shape: header.shape, spacing: header.spacing, voxels: voxels)
+    return Volume(shape: header.shape, spacing: header.spacing, voxelShare: header.voxelShare, voxels: voxels)
 }
 
 /// Decodes a slab of stored slices into an array on canonical axes.

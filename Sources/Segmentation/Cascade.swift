@@ -104,7 +104,8 @@ extension Segmenter {
             place(ruled.labels, in: box, of: volume.shape, spacing: volume.spacing)
         }
         return report(
-            ruled, facts, labels: labels, probabilities: probabilities, box: box, header: scan.header, timings: timings)
+            ruled, facts, labels: labels, probabilities: probabilities, box: box, header: scan.header,
+            voxelMillilitres: volume.voxelMillilitres, timings: timings)
     }
 
     /// Stage 1: the liver's region on the CT's grid, or nil if there is no liver.
@@ -149,10 +150,10 @@ extension Segmenter {
 
     private func report(
         _ ruled: RuledResult, _ facts: LiverFacts, labels: Volume<UInt8>, probabilities: Volume<UInt8>?, box: Box,
-        header: NIfTIHeader, timings: Timings
+        header: NIfTIHeader, voxelMillilitres: Double, timings: Timings
     ) -> Segmentation {
         let corner = SIMD3(Double(box.x.lowerBound), Double(box.y.lowerBound), Double(box.z.lowerBound))
-        let ml = labels.voxelMillilitres
+        let ml = voxelMillilitres
         func centroid(_ measures: ComponentMeasures) -> [Double] {
             let mm = header.patientAffine(measures.centroid + corner)
             return [mm.x, mm.y, mm.z]

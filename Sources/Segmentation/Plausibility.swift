@@ -94,7 +94,7 @@ extension LiverFacts {
         func touches(_ range: Range<Int>, _ start: Int, _ length: Int) -> Bool {
             start + range.lowerBound == 0 || start + range.upperBound == length
         }
-        let ml = labels.voxelMillilitres
+        let ml = volume.voxelMillilitres
         millilitres = Double(voxels) * ml
         meanHU = count > 0 ? sum / Double(count) : nil
         isAtBorder =

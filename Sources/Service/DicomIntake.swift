@@ -11,7 +11,7 @@ struct DicomVolume {
 
     /// What the import changed, in the form of all findings.
     var findings: [Finding] {
-        report.findings.map { Finding(code: $0.code, severity: .warning, message: $0.message) }
+        report.findings.map { Finding(code: $0.code, severity: $0.severity, message: $0.message) }
     }
 
     /// Removes what is left of the import: all of it, unless a job has taken the file.
@@ -26,17 +26,18 @@ extension Routes {
 
     /// The volume that DICOM files or a zip of them hold; nil where the upload is something else.
     ///
-    /// - Parameter query: `series`, `acquisition` choose a volume; `uids` echoes the UIDs.
+    /// - Parameter query: `study`, `series`, `acquisition` choose a volume; `uids` echoes the UIDs.
     /// - Throws: ``DicomError``; ``Problem``.
     func dicomVolume(_ images: [URL], _ query: [String: String]) throws -> DicomVolume? {
-        let series = query["series"]
+        let (study, series) = (query["study"], query["series"])
         let acquisition = try Self.number(query["acquisition"], "acquisition", in: 0...Int(Int32.max))
         guard let includeUIDs = [nil: false, "false": false, "true": true][query["uids"]] else {
             throw Problem(400, "bad_query", "uids must be true or false.")
         }
         guard try holdDicom(images) else {
-            guard series == nil, acquisition == nil, !includeUIDs else {
-                throw Problem(422, "not_dicom", "series, acquisition and uids are for DICOM; the scan is another file.")
+            guard study == nil, series == nil, acquisition == nil, !includeUIDs else {
+                throw Problem(
+                    422, "not_dicom", "study, series, acquisition and uids are for DICOM; the scan is another file.")
             }
             return nil
         }
@@ -45,7 +46,8 @@ extension Routes {
         do {
             let file = work.appending(path: "image.nii.gz")
             let report = try importer.run(
-                images, work: work, output: file, series: series, acquisition: acquisition, includeUIDs: includeUIDs)
+                images, work: work, output: file, study: study, series: series, acquisition: acquisition,
+                includeUIDs: includeUIDs)
             return DicomVolume(file: file, report: report, work: work)
         } catch {
             try? FileManager.default.removeItem(at: work)

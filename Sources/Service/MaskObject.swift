@@ -86,7 +86,8 @@ extension Problem {
     fileprivate static let noDicomSource = Problem(
         406, "no_dicom_source",
         """
-        Only a job that came as DICOM with uids=true, of files with all their UIDs, has a mask in DICOM. Send the files again \
-        with uids=true, or ask for application/gzip.
+        Only a job that came as DICOM with uids=true has a mask in DICOM, and only where the slices' UIDs are all there, those of \
+        one series and frame of reference, and different in each slice. Send such files with uids=true, or ask for \
+        application/gzip.
         """)
 }

@@ -44,7 +44,7 @@ extension Upload {
         let options = try JSONEncoder.hepar.encode(options)
         add("options", bytes: options.count)
         hash.add(options)
-        for name in ["series", "acquisition", "uids"] {
+        for name in ["study", "series", "acquisition", "uids"] {
             guard let text = query[name] else { continue }
             add(name, bytes: text.utf8.count)
             hash.add(Data(text.utf8))

@@ -42,7 +42,7 @@ struct ScanJudgement {
 extension Routes {
     /// `POST /v1/scans`: the verdict on a scan, without a job. What would be refused is refused here, alike.
     func judgeScan(_ call: Call) throws -> Handling {
-        let query = try call.query("series", "acquisition", "uids")
+        let query = try call.query("study", "series", "acquisition", "uids")
         let upload = try Upload(call.request)
         return .inPlace(try reading(call)) { [self] in
             let judged = try judge(upload, query, call)

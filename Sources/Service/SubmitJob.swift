@@ -38,7 +38,7 @@ extension Routes {
 
     /// Queues a job, or finds the one that answers the request already; with the header fields that tell of it.
     private func accept(_ call: Call) throws -> (job: Job, headers: [(String, String)]) {
-        let query = try call.query("priority", "webhook", "series", "acquisition", "uids")
+        let query = try call.query("priority", "webhook", "study", "series", "acquisition", "uids")
         if let url = query["webhook"] {
             do {
                 _ = try gate.webhooks.target(url)

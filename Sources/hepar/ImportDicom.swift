@@ -10,8 +10,9 @@ struct ImportDicom: ParsableCommand {
         commandName: "import-dicom",
         abstract: "Make one CT volume of DICOM files.",
         discussion: """
-            Takes an axial volume, portal-venous before others, then the one with most slices, and writes it in \
-            Hounsfield units. Nothing that names the patient is written or printed.
+            Takes the volume that was measured before computed ones, of a soft kernel before sharp ones, axial, \
+            portal-venous, then the one with most slices, and writes it in Hounsfield units. What was chosen among what is \
+            printed; nothing that names the patient is.
             """)
 
     @Argument(help: "DICOM files, or one .zip of them.")
@@ -20,10 +21,13 @@ struct ImportDicom: ParsableCommand {
     @Option(name: .shortAndLong, help: "Where the volume is written: .nii.gz or .nii.")
     var output: String
 
+    @Option(help: "Take this study: its number as printed, or StudyInstanceUID.")
+    var study: String?
+
     @Option(help: "Take this series: SeriesNumber or SeriesInstanceUID.")
     var series: String?
 
-    @Option(help: "Take this acquisition: AcquisitionNumber.")
+    @Option(help: "Take the slices of this acquisition: AcquisitionNumber.")
     var acquisition: Int?
 
     @Flag(help: "Put UIDs into the report; they lead to the patient in an archive.")
@@ -67,7 +71,8 @@ struct ImportDicom: ParsableCommand {
         if let limits { accepted.voxels = min(accepted.voxels, limits.voxels) }
         return try importDicom(
             files.map { URL(filePath: $0) }, work: URL(filePath: folder), output: URL(filePath: output),
-            options: DicomOptions(series: series, acquisition: acquisition, includeUIDs: uids, limits: accepted),
+            options: DicomOptions(
+                study: study, series: series, acquisition: acquisition, includeUIDs: uids, limits: accepted),
             team: ThreadTeam(threads: 1))
     }
 
@@ -88,15 +93,22 @@ private enum DicomText {
     static func summary(of report: DicomReport) -> String {
         var lines = report.volumes.map { volume in
             let number = { (value: Int?) in value.map(String.init) ?? "-" }
+            let acquisitions =
+                volume.acquisitionNumbers?.map(String.init).joined(separator: "+") ?? number(volume.acquisitionNumber)
+            let kind = [volume.image?.rawValue, volume.kernel.map { "\($0.rawValue) kernel" }, volume.plane?.rawValue]
+                .compactMap { $0 }.joined(separator: ", ")
             let spacing = volume.spacingMm.map { String(format: "%.3f", $0) }.joined(separator: " x ")
             let verdict = volume.taken ? "taken" : volume.refusal?.message ?? "not taken"
             return """
-                \(volume.number): series \(number(volume.seriesNumber)), acquisition \(number(volume.acquisitionNumber)), \
-                \(volume.phase.rawValue), \(volume.columns) x \(volume.rows) x \(volume.slices), \(spacing) mm, \
+                \(volume.number): patient \(number(volume.patient)), study \(number(volume.study)), \
+                series \(number(volume.seriesNumber)), acquisition \(acquisitions), \(volume.phase.rawValue), \(kind), \
+                \(volume.columns) x \(volume.rows) x \(volume.slices), \(spacing) mm, \
                 \(volume.transferSyntax.rawValue): \(verdict)
                 """
         }
-        lines += report.leftOut.map { "left out: \($0.files) files, \($0.reason.rawValue)" }
+        lines += report.leftOut.map { left in
+            "left out: \(left.files) \(left.files == 1 ? "file" : "files"), \(left.reason.rawValue)"
+        }
         lines += report.findings.map(\.message)
         return lines.joined(separator: "\n")
     }

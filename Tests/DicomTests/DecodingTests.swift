@@ -16,7 +16,7 @@ import Testing
         ("plain", .explicitLittleEndian, 0), ("deflated", .deflated, 0), ("rle", .rle, 0),
         ("jpeg_lossless", .jpegLossless, 0), ("jpeg_extended", .jpegExtended, 8), ("jpeg_ls", .jpegLS, 0),
         ("jpeg_ls_near_lossless", .jpegLSNearLossless, 2), ("jpeg_2000_lossless", .jpeg2000Lossless, 0),
-        ("jpeg_2000", .jpeg2000, 8),
+        ("jpeg_2000", .jpeg2000, 8), ("htj2k_lossless", .htj2kLossless, 0), ("htj2k", .htj2k, 8),
     ]
 
     @Test(arguments: fixtures)

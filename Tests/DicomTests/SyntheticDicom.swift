@@ -4,8 +4,18 @@ import Foundation
 /// One slice as a minimal DICOM file with explicit lengths; what a test changes are its properties.
 struct SyntheticSlice {
     var syntax = "1.2.840.10008.1.2.1"
+    /// What the meta header says, where that is not so.
+    var claimedSyntax: String?
     var sopClass = "1.2.840.10008.5.1.4.1.1.2"
-    var modality = "CT"
+    var modality: String? = "CT"
+    var patient = "SECRET^NAME"
+    var study = "1.2.3"
+    var frameOfReference = "1.2.3.9"
+    var kernel: String?
+    /// Other attributes, as text.
+    var others: [(group: UInt16, element: UInt16, type: String, text: String)] = []
+    /// What follows the data set.
+    var trailer: [UInt8] = []
     var imageType = "ORIGINAL\\PRIMARY\\AXIAL"
     var description = "ABDOMEN"
     var series = "1.2.3.4"
@@ -15,6 +25,7 @@ struct SyntheticSlice {
     var instanceNumber: Int? = 1
     var temporalPosition: Int?
     var acquisitionTime: String?
+    var contentTime: String?
     var frames: Int?
     /// LPS millimetres of the first voxel.
     var position = SIMD3(-10.0, -20.0, 0.0)
@@ -22,6 +33,10 @@ struct SyntheticSlice {
     var columns = 16
     var rows = 12
     var spacing = (row: 0.7, column: 0.8)
+    /// Texts in the place of numbers.
+    var texts: [NumberAttribute: String] = [:]
+    /// How slope and intercept are typed.
+    var scalingType = "DS"
     var slope = 1.0
     var intercept = -1024.0
     var padding: Int?
@@ -39,11 +54,15 @@ struct SyntheticSlice {
         var meta = DataSetWriter(isBigEndian: false, isImplicit: false)
         meta.add(0x0002, 0x0002, "UI", sopClass)
         meta.add(0x0002, 0x0003, "UI", instance)
-        meta.add(0x0002, 0x0010, "UI", syntax)
+        meta.add(0x0002, 0x0010, "UI", claimedSyntax ?? syntax)
         var head = DataSetWriter(isBigEndian: false, isImplicit: false)
         head.add(0x0002, 0x0000, "UL", words: [UInt32(meta.bytes.count)])
         return [UInt8](repeating: 0, count: 128) + Array("DICM".utf8) + head.bytes + meta.bytes + dataSet(isBig)
+            + trailer
     }
+
+    /// The bytes after the meta header.
+    var dataSetBytes: [UInt8] { dataSet(syntax == "1.2.840.10008.1.2.2") }
 
     private func dataSet(_ isBig: Bool) -> [UInt8] {
         var set = DataSetWriter(isBigEndian: isBig, isImplicit: syntax == "1.2.840.10008.1.2")
@@ -51,28 +70,32 @@ struct SyntheticSlice {
         set.add(0x0008, 0x0016, "UI", sopClass)
         set.add(0x0008, 0x0018, "UI", instance)
         if let acquisitionTime { set.add(0x0008, 0x0032, "TM", acquisitionTime) }
-        set.add(0x0008, 0x0060, "CS", modality)
+        if let contentTime { set.add(0x0008, 0x0033, "TM", contentTime) }
+        if let modality { set.add(0x0008, 0x0060, "CS", modality) }
         set.add(0x0008, 0x103E, "LO", description)
         // A name, so that tests can look for it where it must not be.
-        set.add(0x0010, 0x0010, "PN", "SECRET^NAME")
-        set.add(0x0020, 0x000D, "UI", "1.2.3")
+        set.add(0x0010, 0x0010, "PN", patient)
+        if let kernel { set.add(0x0018, 0x1210, "SH", kernel) }
+        set.add(0x0020, 0x000D, "UI", study)
         set.add(0x0020, 0x000E, "UI", series)
         for (element, number) in [(0x0011, seriesNumber), (0x0012, acquisition), (0x0013, instanceNumber)] {
             if let number { set.add(0x0020, UInt16(element), "IS", "\(number)") }
         }
         if enhancedFrames.isEmpty {
-            set.add(0x0020, 0x0032, "DS", numbers([position.x, position.y, position.z]))
-            set.add(0x0020, 0x0037, "DS", numbers(directions))
+            set.add(0x0020, 0x0032, "DS", texts[.position] ?? numbers([position.x, position.y, position.z]))
+            set.add(0x0020, 0x0037, "DS", texts[.orientation] ?? numbers(directions))
         }
-        set.add(0x0020, 0x0052, "UI", "1.2.3.9")
+        set.add(0x0020, 0x0052, "UI", frameOfReference)
         if let temporalPosition { set.add(0x0020, 0x0100, "IS", "\(temporalPosition)") }
         set.add(0x0028, 0x0002, "US", shorts: [1])
         set.add(0x0028, 0x0004, "CS", "MONOCHROME2")
         let frames = enhancedFrames.isEmpty ? frames : enhancedFrames.count
-        if let frames { set.add(0x0028, 0x0008, "IS", "\(frames)") }
+        if let text = texts[.frames] ?? frames.map(String.init) { set.add(0x0028, 0x0008, "IS", text) }
         set.add(0x0028, 0x0010, "US", shorts: [UInt16(rows)])
         set.add(0x0028, 0x0011, "US", shorts: [UInt16(columns)])
-        if enhancedFrames.isEmpty { set.add(0x0028, 0x0030, "DS", numbers([spacing.row, spacing.column])) }
+        if enhancedFrames.isEmpty {
+            set.add(0x0028, 0x0030, "DS", texts[.pixelSpacing] ?? numbers([spacing.row, spacing.column]))
+        }
         set.add(0x0028, 0x0100, "US", shorts: [16])
         set.add(0x0028, 0x0101, "US", shorts: [UInt16(bitsStored)])
         set.add(0x0028, 0x0102, "US", shorts: [UInt16(bitsStored - 1)])
@@ -81,11 +104,12 @@ struct SyntheticSlice {
             set.add(0x0028, 0x0120, isSigned ? "SS" : "US", shorts: [UInt16(truncatingIfNeeded: padding)])
         }
         if enhancedFrames.isEmpty {
-            set.add(0x0028, 0x1052, "DS", "\(intercept)")
-            set.add(0x0028, 0x1053, "DS", "\(slope)")
+            set.add(0x0028, 0x1052, scalingType, texts[.intercept] ?? "\(intercept)")
+            set.add(0x0028, 0x1053, scalingType, texts[.slope] ?? "\(slope)")
         } else {
             addGroups(to: &set)
         }
+        for other in others { set.add(other.group, other.element, other.type, other.text) }
         let all = enhancedFrames.isEmpty ? pixels : enhancedFrames.flatMap(\.pixels)
         set.add(0x7FE0, 0x0010, "OW", shorts: all.map { UInt16(truncatingIfNeeded: $0) })
         return set.bytes
@@ -152,7 +176,8 @@ private struct DataSetWriter {
         } else {
             bytes += Array(type.utf8)
             bytes +=
-                type == "OW" || type == "SQ" ? [0, 0] + encoded(UInt32(value.count)) : encoded(UInt16(value.count))
+                ["OW", "SQ", "UN"].contains(type)
+                ? [0, 0] + encoded(UInt32(value.count)) : encoded(UInt16(value.count))
         }
         bytes += value
     }

@@ -117,7 +117,7 @@ import Testing
         #expect(throws: DicomError.badScaling) { try ImportRun.of(slices) }
         slices = syntheticSeries()
         slices[11].intercept = .nan
-        #expect(throws: DicomError.badScaling) { try ImportRun.of(slices) }
+        #expect(throws: DicomError.badNumber(attribute: .intercept)) { try ImportRun.of(slices) }
         slices = syntheticSeries()
         for index in slices.indices { slices[index].spacing = (0, 0) }
         #expect(throws: DicomError.badSpacing(millimetres: 0)) { try ImportRun.of(slices) }

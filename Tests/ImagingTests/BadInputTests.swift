@@ -52,14 +52,20 @@ struct BadHeader: CustomTestStringConvertible, Sendable {
         BadHeader(name: "voxels between bytes", code: "bad_voxel_offset", says: "352.5") { $0.voxelOffset = 352.5 },
         BadHeader(name: "voxels nowhere", code: "bad_voxel_offset", says: "not a number") { $0.voxelOffset = .nan },
         BadHeader(name: "NaN spacing", code: "spacing_out_of_range", says: "axis 3 is not a number mm") {
-            $0.pixdim[3] = .nan
+            ($0.sformCode, $0.pixdim[3]) = (0, .nan)
         },
         BadHeader(name: "infinite spacing", code: "spacing_out_of_range", says: "infinity") {
-            $0.pixdim[1] = .infinity
+            ($0.sformCode, $0.pixdim[1]) = (0, .infinity)
         },
-        BadHeader(name: "no spacing", code: "spacing_out_of_range", says: "axis 1 is 0 mm") { $0.pixdim[1] = 0 },
-        BadHeader(name: "negative spacing", code: "spacing_out_of_range", says: "-0.7 mm") { $0.pixdim[2] = -0.7 },
-        BadHeader(name: "coarse", code: "spacing_out_of_range", says: "axis 2 is 21 mm") { $0.pixdim[2] = 21 },
+        BadHeader(name: "no spacing", code: "spacing_out_of_range", says: "axis 1 is 0 mm") {
+            ($0.sformCode, $0.pixdim[1]) = (0, 0)
+        },
+        BadHeader(name: "negative spacing", code: "spacing_out_of_range", says: "-0.7 mm") {
+            ($0.sformCode, $0.qformCode, $0.pixdim[2]) = (0, 1, -0.7)
+        },
+        BadHeader(name: "coarse", code: "spacing_out_of_range", says: "axis 2 is 21 mm") {
+            ($0.sformCode, $0.pixdim[2]) = (0, 21)
+        },
         BadHeader(name: "fine sform", code: "spacing_out_of_range", says: "axis 3 is 0.05 mm") {
             $0.srows[2][2] = 0.05
         },
@@ -80,7 +86,7 @@ struct BadHeader: CustomTestStringConvertible, Sendable {
         },
         BadHeader(name: "metres", code: "units_not_millimetres", says: "in metres") { $0.units = 1 },
         BadHeader(name: "micrometres", code: "units_not_millimetres", says: "in micrometres") { $0.units = 3 },
-        BadHeader(name: "NaN slope", code: "bad_scaling", says: "by not a number") { $0.slope = .nan },
+        BadHeader(name: "infinite slope", code: "bad_scaling", says: "by -infinity") { $0.slope = -.infinity },
         BadHeader(name: "infinite intercept", code: "bad_scaling", says: "infinity") { $0.intercept = .infinity },
     ]
 }
@@ -120,11 +126,15 @@ struct BadHeader: CustomTestStringConvertible, Sendable {
         two.version = 2
         var mangled = two.header
         mangled[8] = UInt8(ascii: "\n")  // what a text-mode transfer does
+        var tar = [UInt8](repeating: 0, count: 1024)
+        tar.replaceSubrange(257..<262, with: Array("ustar".utf8))
         let cases: [([UInt8], String)] = [
             ([], "shorter"), ([1, 2], "shorter"), (Array(NIfTIBuilder().header[..<200]), "shorter"),
             (Array(two.header[..<400]), "shorter"), (dicom, "DICOM"), (Array("PK\u{3}\u{4} zip".utf8), "zip"),
             (Array("<html>".utf8), "text"), (Array(repeating: 7, count: 600), "first bytes"), (magic, "magic"),
-            (analyze, "Analyze"), (mangled, "magic"),
+            (analyze, "Analyze"), (mangled, "magic"), (Array("MZ\u{3}\0 PE".utf8), "self-extracting zip"),
+            ([0x89, 0x50, 0x4E, 0x47, 13, 10, 26, 10], "PNG"), (Array("%PDF-1.7".utf8), "PDF"), (tar, "tar archive"),
+            (Array("Rar!\u{1A}".utf8), "RAR"),
         ]
         try withTemporaryFolder { folder in
             for (bytes, found) in cases {
@@ -161,6 +171,24 @@ struct BadHeader: CustomTestStringConvertible, Sendable {
                 let read = failure { () throws(VolumeError) in _ = try readCT(at: url, team: .one) }
                 // Near the end all voxels are there; only the checksum is missing.
                 if length <= whole.count / 2 { #expect(read?.code == "truncated", "\(length)") }
+                // Where all voxels are there, the sentence does not say that bytes are missing.
+                let text = inspected.map(\.description) ?? ""
+                #expect(text.contains(length >= whole.count - 9 ? "checksum" : "bytes of"), "\(text)")
+            }
+        }
+    }
+
+    /// An archive, or a second gzip, inside gzip is named by what it is.
+    @Test func whatIsInsideGzip() throws {
+        try withTemporaryFolder { folder in
+            let inner = try Data(contentsOf: NIfTIBuilder().write(to: folder, as: "inner.nii.gz"))
+            var tar = [UInt8](repeating: 0, count: 1024)
+            tar.replaceSubrange(257..<262, with: Array("ustar".utf8))
+            for (bytes, found) in [(Array(inner), "compressed by gzip twice"), (tar, "a tar archive")] {
+                let url = try save(bytes, to: folder, as: "outer.nii.gz", compressed: true)
+                let error = failure { () throws(VolumeError) in _ = try inspectScan(at: url) }
+                #expect(error?.code == "not_nifti" && error?.description.contains(found) == true)
+                #expect(error?.description.contains("import-dicom") == false)
             }
         }
     }

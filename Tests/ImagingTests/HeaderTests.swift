@@ -35,12 +35,59 @@ import Testing
         #expect(summary.maximum == 10)
     }
 
-    @Test func slopeZeroIsOne() throws {
+    /// nibabel 5.4 and libnifti read these numbers so: neither slope nor intercept is applied.
+    @Test(
+        arguments: [(0.0, -7.0), (0, .nan), (.nan, -7), (2, .nan), (.nan, .nan), (0, .infinity), (-0.0, 3)], [1, 2])
+    func noScaling(scaling: (slope: Double, intercept: Double), version: Int) throws {
         var file = NIfTIBuilder()
-        (file.slope, file.intercept) = (0, -7)
+        (file.slope, file.intercept, file.version) = (scaling.slope, scaling.intercept, version)
+        let team = ThreadTeam(threads: 1)
+        try withTemporaryFolder { folder in
+            let url = try file.write(to: folder)
+            let scan = try readCT(at: url, team: team)
+            #expect((scan.header.slope, scan.header.intercept) == (1, 0))
+            #expect(scan.volume.voxels == (0..<24).map { Float($0) })
+            let summary = try inspectScan(at: url)
+            #expect((summary.minimum, summary.maximum) == (0, 23))
+            // A mask, and one made like this file.
+            file.values = (0..<24).map { Double($0 % 3) }
+            let mask = try readLabels(at: file.write(to: folder, as: "mask.nii"), team: team)
+            #expect(mask.volume.voxels == (0..<24).map { UInt8($0 % 3) })
+            #expect(try inspectMask(at: folder.appending(path: "mask.nii")).maximum == 2)
+            let output = folder.appending(path: "out.nii.gz")
+            try writeLabels(mask.volume, like: scan.header, to: output, team: team)
+            #expect(try readLabels(at: output, team: team).volume.voxels == mask.volume.voxels)
+        }
+    }
+
+    /// A pixdim that is not used is no reason to refuse; it is told.
+    @Test(arguments: [-0.7, 0, .nan, .infinity, 21])
+    func pixdimBesideASoundSform(value: Double) throws {
+        var file = NIfTIBuilder()
+        file.pixdim[2] = value
+        let team = ThreadTeam(threads: 1)
+        try withTemporaryFolder { folder in
+            let url = try file.write(to: folder)
+            let scan = try readCT(at: url, team: team)
+            #expect(scan.header.spacing.y == Double(Float(0.7)))
+            #expect(try inspectScan(at: url).findings.contains { $0.code == "spacings_disagree" })
+            let output = folder.appending(path: "out.nii")
+            let labels = Volume(shape: scan.volume.shape, spacing: scan.volume.spacing, filledWith: UInt8(1))
+            try writeLabels(labels, like: scan.header, to: output, team: team)
+            #expect(try readLabels(at: output, team: team).header.storedAffine == scan.header.storedAffine)
+        }
+    }
+
+    /// A voxel's volume is the determinant of the map: cos(20 degrees) of the box with the same edges.
+    @Test(arguments: [0.0, 10, 20, 30])
+    func volumesOfASlantedGrid(degrees: Double) throws {
+        let angle = degrees * .pi / 180
+        var file = NIfTIBuilder()
+        file.srows = [[-0.8, 0, 0, 10], [0, -0.7, 2.5 * sin(angle), 20], [0, 0, 2.5 * cos(angle), -30]]
         let scan = try withTemporaryFolder { try readCT(at: file.write(to: $0), team: ThreadTeam(threads: 1)) }
-        #expect(scan.header.slope == 1)
-        #expect(scan.volume.voxels == (0..<24).map { Float($0) - 7 })
+        let expected = 0.8 * 0.7 * 2.5 * cos(angle) / 1000
+        #expect(abs(scan.volume.voxelMillilitres - expected) < 1e-6 * expected)
+        #expect(abs(scan.volume.spacing.z - 2.5) < 1e-6)
     }
 
     @Test func sformGoesBeforeQformBeforeSpacing() throws {

@@ -9,43 +9,15 @@ import os
 import random
 import socket
 import statistics
-import struct
 import sys
 import time
 import zipfile
 
 from common import Checks, Server, names
+from dicom import dicom
 
 KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 SIDE, SLICES = 512, 400
-
-
-def element(group, number, kind, value):
-    """A data element in explicit little-endian form."""
-    value = value.encode() if isinstance(value, str) else value
-    value += b"\0" if kind == "UI" and len(value) % 2 else b" " * (len(value) % 2)
-    long = kind in ("OW", "OB")
-    length = struct.pack("<HI", 0, len(value)) if long else struct.pack("<H", len(value))
-    return struct.pack("<HH", group, number) + kind.encode() + length + value
-
-
-def dicom(index, pixels):
-    """One CT slice."""
-    instance, word = f"1.2.3.4.{index + 1}", lambda number: struct.pack("<H", number)
-    meta = element(2, 2, "UI", "1.2.840.10008.5.1.4.1.1.2") + element(2, 3, "UI", instance) + \
-        element(2, 0x10, "UI", "1.2.840.10008.1.2.1")
-    fields = [
-        (0x0008, 0x0008, "CS", "ORIGINAL\\PRIMARY\\AXIAL"), (0x0008, 0x0016, "UI", "1.2.840.10008.5.1.4.1.1.2"),
-        (0x0008, 0x0018, "UI", instance), (0x0008, 0x0060, "CS", "CT"), (0x0020, 0x000D, "UI", "1.2.3"),
-        (0x0020, 0x000E, "UI", "1.2.3.4"), (0x0020, 0x0011, "IS", "2"), (0x0020, 0x0013, "IS", str(index + 1)),
-        (0x0020, 0x0032, "DS", f"-10\\-20\\{2.5 * index}"), (0x0020, 0x0037, "DS", "1\\0\\0\\0\\1\\0"),
-        (0x0020, 0x0052, "UI", "1.2.3.9"), (0x0028, 0x0002, "US", word(1)), (0x0028, 0x0004, "CS", "MONOCHROME2"),
-        (0x0028, 0x0010, "US", word(SIDE)), (0x0028, 0x0011, "US", word(SIDE)), (0x0028, 0x0030, "DS", "0.7\\0.7"),
-        (0x0028, 0x0100, "US", word(16)), (0x0028, 0x0101, "US", word(16)), (0x0028, 0x0102, "US", word(15)),
-        (0x0028, 0x0103, "US", word(0)), (0x0028, 0x1052, "DS", "-1024"), (0x0028, 0x1053, "DS", "1"),
-        (0x7FE0, 0x0010, "OW", pixels)]
-    body = b"".join(element(*field) for field in fields)
-    return bytes(128) + b"DICM" + element(2, 0, "UL", struct.pack("<I", len(meta))) + meta + body
 
 
 def archive():
@@ -54,7 +26,7 @@ def archive():
     pixels = bytes(byte & 7 if place % 2 else byte for place, byte in enumerate(noise))  # 0 to 2047, that is, HU
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
         for index in range(SLICES):
-            target.writestr(f"{index}.dcm", dicom(index, pixels[index:] + pixels[:index]))
+            target.writestr(f"{index}.dcm", dicom(index, pixels[index:] + pixels[:index], SIDE))
     return out.getvalue()
 
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Makes one slice in every encoding with pydicom, Pillow and DCMTK's tools. Run it in this folder: `python3 make.py`.
 
-Needs pydicom, Pillow (with OpenJPEG) and Debian's package dcmtk. Every slice has 24 columns, 20 rows, 12 stored bits,
-and at column x and row y the stored value 1000 + 3 x + 50 y; the lossy ones are near it. signed_jpeg_2000.dcm holds
-that value less 1500.
+Needs pydicom, Pillow (with OpenJPEG), imagecodecs (with OpenJPH) and Debian's package dcmtk. Every slice has 24 columns,
+20 rows, 12 stored bits, and at column x and row y the stored value 1000 + 3 x + 50 y; the lossy ones are near it.
+signed_jpeg_2000.dcm holds that value less 1500.
 """
 import io
 import subprocess
 
+import imagecodecs
 import numpy as np
 import pydicom
 from PIL import Image
@@ -48,6 +49,14 @@ def jpeg2000(pixels, syntax, name, signed=0, **options):
     data.save_as(name, enforce_file_format=True)
 
 
+def htj2k(pixels, syntax, name, **options):
+    data = slice_of(pixels)
+    data.PixelData = encapsulate([imagecodecs.htj2k_encode(pixels, **options)])
+    data["PixelData"].is_undefined_length = True
+    data.file_meta.TransferSyntaxUID = syntax
+    data.save_as(name, enforce_file_format=True)
+
+
 slice_of(values).save_as("plain.dcm", enforce_file_format=True)
 for tool, options, name in [
     ("dcmconv", ["+td"], "deflated"),
@@ -63,3 +72,5 @@ jpeg2000(values, JPEG2000, "jpeg_2000.dcm", irreversible=True, quality_mode="rat
 # Twelve bits of two's complement that the codestream, as Pillow writes it, calls unsigned.
 wrapped = ((values.astype(np.int32) - 1500) & 0x0FFF).astype(np.uint16)
 jpeg2000(wrapped, JPEG2000Lossless, "signed_jpeg_2000.dcm", signed=1)
+htj2k(values, "1.2.840.10008.1.2.4.201", "htj2k_lossless.dcm", reversible=True)
+htj2k(values, "1.2.840.10008.1.2.4.203", "htj2k.dcm", reversible=False, level=1e-4)
