@@ -108,8 +108,10 @@ extension Routes {
         }
         let part = folder.appending(path: JobFiles.mask(of: label))
         if !FileManager.default.fileExists(atPath: part.path) {
-            let work = PartWork(label: label, mask: mask, part: part, limits: config.volumeLimits, cores: cores)
-            _ = try workshop.run(work)
+            try making(part) { part in
+                let work = PartWork(label: label, mask: mask, part: part, limits: config.volumeLimits, cores: cores)
+                _ = try workshop.run(work)
+            }
         }
         return volume(part, "hepar-\(job.id)-\(name)", tag: tag.map { "\($0)-\(name)" })
     }

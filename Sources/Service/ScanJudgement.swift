@@ -111,6 +111,9 @@ extension Routes {
         } catch DicomError.unreadable(let signal) {
             record("signal_\(signal)")
             throw DicomError.unreadable(signal: signal)
+        } catch DicomError.unbelievable {
+            record("lied")
+            throw DicomError.unbelievable
         } catch DicomError.timeout(let seconds) {
             record("timeout")
             throw DicomError.timeout(seconds: seconds)
