@@ -1,9 +1,15 @@
 # Two stages: Swift's image builds, Debian runs. docs/operations.md says how to run it.
-#   docker build --tag hepar .
-FROM swift:6.3-bookworm AS build
+#   docker build --pull --no-cache --tag hepar .
+# The bases by tag, so that a new build has Debian's newest; whoever must build the same again names them by digest:
+#   docker build --build-arg DEBIAN=debian:bookworm-slim@sha256:... --build-arg SWIFT=swift:6.3-bookworm@sha256:... .
+ARG SWIFT=swift:6.3-bookworm
+ARG DEBIAN=debian:bookworm-slim
+# hadolint ignore=DL3006
+FROM ${SWIFT} AS build
 
 # hadolint ignore=DL3008
 RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get upgrade --yes \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         libcurl4-openssl-dev libdcmtk-dev libmicrohttpd-dev libnifti-dev libopenblas-dev libopenjp2-7-dev \
         libpng-dev libseccomp-dev libsqlite3-dev libzip-dev zlib1g-dev binutils make patchelf pkg-config \
@@ -18,9 +24,10 @@ RUN swift build -c release --product hepar \
     && as -o icudata.o deploy/image/icudata.s \
     && ld -shared -soname libicudata.so.72 -o /installed/usr/lib/hepar/libicudata.so.72 icudata.o
 
-FROM debian:bookworm-slim
+# hadolint ignore=DL3006
+FROM ${DEBIAN}
 
-# Libraries: those that the program is linked with, as ldd tells; certificates for webhooks. What these packages have
+# What the base's publisher has not rebuilt for yet is updated here. Libraries: those that the program is linked with, as ldd tells; certificates for webhooks. What these packages have
 # beyond that goes again: DCMTK's network, OpenBLAS's second LAPACK, and ICU's data, for which deploy/image/icudata.s
 # stands in. dpkg still knows the packages; `apt-get install --reinstall` brings their files back.
 # hadolint ignore=DL3008
@@ -37,6 +44,11 @@ RUN apt-get update \
     && install -d -o hepar -g hepar -m 700 /var/lib/hepar
 
 COPY --from=build /installed/ /
+
+# What is in this image, not in the one that built: `make deploy-test` holds it against dpkg.
+RUN --mount=type=bind,from=build,source=/source,target=/mnt \
+    bash /mnt/deploy/sbom.sh /usr/bin/hepar /mnt/Package.resolved >/tmp/sbom \
+    && install -m 644 /tmp/sbom /usr/share/doc/hepar/sbom.cdx.json && rm /tmp/sbom
 
 # A container's loopback is its own: others come in only with a token. `hepar token add` makes the file; what is named
 # here is its path, no secret.

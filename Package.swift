@@ -103,7 +103,9 @@ let package = Package(
             ]),
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
         .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
-        .executableTarget(name: "SandboxProbe", dependencies: ["Sandbox"], path: "Tests/SandboxProbe"),
+        .target(name: "CProbe", path: "Tests/CProbe"),
+        .executableTarget(
+            name: "SandboxProbe", dependencies: ["CProbe", "Compute", "Sandbox"], path: "Tests/SandboxProbe"),
         .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "SandboxProbe"]),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "TestSupport"]),
         .testTarget(
@@ -129,11 +131,22 @@ let package = Package(
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", .product(name: "Yams", package: "Yams"),
+                "Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", "hepar",
+                .product(name: "Yams", package: "Yams"),
             ]),
+        .executableTarget(
+            name: "LyingServer",
+            dependencies: [
+                "Compute", "Jobs", "SQLiteJobs", "Segmentation", "Service",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/LyingServer"),
         .testTarget(
             name: "heparTests",
-            dependencies: ["Compute", "Imaging", "Inference", "Phantom", "Service", "TestSupport", "Webhooks", "hepar"]),
+            dependencies: [
+                "Compute", "Imaging", "Inference", "LyingServer", "Phantom", "Service", "TestSupport", "Webhooks",
+                "hepar",
+            ]),
         fuzz,
     ],
     cLanguageStandard: .gnu11,

@@ -44,7 +44,10 @@ done
 install -D -m 644 deploy/systemd/hepar.sysusers "$destination$prefix/lib/sysusers.d/hepar.conf"
 
 documents=$destination$prefix/share/doc/hepar
-install -D -m 644 -t "$documents" README.md CHANGELOG.md openapi.yaml docs/operations.md
+install -D -m 644 -t "$documents" README.md CHANGELOG.md SECURITY.md openapi.yaml docs/operations.md
 install -D -m 644 LICENSE "$documents/copyright"
+# What it is made of, by the libraries of this machine.
+deploy/sbom.sh "$hepar" Package.resolved >"$documents/sbom.cdx.json"
+chmod 644 "$documents/sbom.cdx.json"
 install -D -m 644 -t "$documents/examples/nginx" deploy/nginx/*.conf
 install -D -m 644 -t "$documents/examples/monitoring" deploy/prometheus/{prometheus,alerts}.yml deploy/grafana/hepar.json

@@ -30,6 +30,8 @@ public enum Action: String, CaseIterable, Sendable {
     case readAudit = "read_audit"
     /// Read the metrics.
     case readMetrics = "read_metrics"
+    /// Read which software of which versions answers.
+    case readInfo = "read_info"
 }
 
 /// Which jobs an action may be done to.

@@ -5,12 +5,13 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "csandbox.h"
 
 static int start(
-    pid_t *child, const char *path, char *const arguments[], char *const environment[], int input, int output) {
+    pid_t *child, const char *path, char *const arguments[], char *const environment[], int input, int turns, int output) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     if (posix_spawn_file_actions_init(&actions) != 0) return -1;
@@ -26,7 +27,8 @@ static int start(
     failed |= posix_spawn_file_actions_adddup2(&actions, output, 1);
     // Whatever a library says of a patient's file goes nowhere.
     failed |= posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    failed |= posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    if (turns >= 0) failed |= posix_spawn_file_actions_adddup2(&actions, turns, cs_turns);
+    failed |= posix_spawn_file_actions_addclosefrom_np(&actions, turns >= 0 ? cs_turns + 1 : 3);
     failed |= posix_spawnattr_setsigdefault(&attributes, &all);
     failed |= posix_spawnattr_setsigmask(&attributes, &none);
     failed |= posix_spawnattr_setpgroup(&attributes, 0);
@@ -38,11 +40,11 @@ static int start(
     return failed;
 }
 
-pid_t cs_spawn(const char *path, char *const arguments[], char *const environment[], int input, int *output) {
+pid_t cs_spawn(const char *path, char *const arguments[], char *const environment[], int input, int turns, int *output) {
     int ends[2];
     pid_t child = -1;
     if (pipe2(ends, O_CLOEXEC) != 0) return -1;
-    const int failed = start(&child, path, arguments, environment, input, ends[1]);
+    const int failed = start(&child, path, arguments, environment, input, turns, ends[1]);
     close(ends[1]);
     if (failed) {
         close(ends[0]);
@@ -69,5 +71,7 @@ int cs_bytes(const void *bytes, size_t count) {
     }
     return memory;
 }
+
+int cs_pair(int ends[2]) { return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends); }
 
 int cs_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL); }

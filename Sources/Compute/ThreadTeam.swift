@@ -1,5 +1,5 @@
 internal import CKernels
-public import Foundation
+import Foundation
 import Synchronization
 
 /// A fixed set of compute threads that works on one task at a time.
@@ -14,30 +14,27 @@ public final class ThreadTeam: Sendable {
 
     private let shared: Shared
     private let turn = Mutex(())
-    private let turns: Int32
+    private let turns: Int32?
 
     /// Starts `threads - 1` threads; the caller of `run` is the last one.
     ///
-    /// - Parameter turns: a file that teams of several processes lock by turns, so that those do not fight for cores
-    ///   either; one that cannot be opened is done without.
-    public init(threads: Int, turns: URL? = nil) {
+    /// - Parameter turns: a socket to whoever lends the cores by turns to several processes, so that those do not fight
+    ///   for them either: `?` asks, a byte that comes lends, and `.` gives back. One that is closed is done without.
+    public init(threads: Int, turns: Int32? = nil) {
         precondition(threads >= 1, "a team needs at least one thread")
         self.threads = threads
-        self.turns = turns.map { open($0.path, O_RDONLY | O_CLOEXEC) } ?? -1
+        self.turns = turns
         shared = Shared(threads: threads)
         for index in 1..<max(1, threads) { startThread(ThreadStart(shared: shared, index: index)) }
     }
 
-    deinit {
-        shared.publish(nil)
-        if turns >= 0 { close(turns) }
-    }
+    deinit { shared.publish(nil) }
 
     /// Calls `body(index)` once on each thread, with `index` in `0 ..< threads`, and waits for all.
     public func run(_ body: (Int) -> Void) {
         turn.withLock { _ in
-            if turns >= 0 { while flock(turns, LOCK_EX) != 0, errno == EINTR {} }
-            defer { if turns >= 0 { flock(turns, LOCK_UN) } }
+            turns.map(waitForTurn)
+            defer { turns.map { _ = write($0, ".", 1) } }
             guard threads > 1 else { return body(0) }
             withoutActuallyEscaping(body) { body in
                 shared.publish(body)
@@ -72,6 +69,13 @@ public final class ThreadTeam: Sendable {
             body(index * chunk..<min(count, (index + 1) * chunk))
         }
     }
+}
+
+/// Waits until a turn is lent, or nobody is there to lend it.
+private func waitForTurn(_ socket: Int32) {
+    var byte: UInt8 = 0
+    guard write(socket, "?", 1) == 1 else { return }
+    while read(socket, &byte, 1) < 0, errno == EINTR {}
 }
 
 /// What the threads share. `task` is written only between tasks, under `sleepLock`, by the thread that has the turn;

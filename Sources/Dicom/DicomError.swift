@@ -73,6 +73,8 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     case damagedSlice
     /// The import broke down on these files: the child was ended by a signal.
     case unreadable(signal: Int)
+    /// The import said of these files what cannot be so.
+    case unbelievable
     /// The import did not end in time.
     case timeout(seconds: Int)
     /// The import needs more memory than it may have.
@@ -140,7 +142,7 @@ extension DicomError {
         case .unsupportedSyntax: "dicom_unsupported_syntax"
         case .truncatedSlice: "dicom_truncated_slice"
         case .damagedSlice: "dicom_damaged_slice"
-        case .unreadable: "dicom_unreadable"
+        case .unreadable, .unbelievable: "dicom_unreadable"
         case .timeout: "dicom_timeout"
         case .outOfMemory: "dicom_out_of_memory"
         case .notWritten: "dicom_not_written"
@@ -282,6 +284,11 @@ extension DicomError: CustomStringConvertible {
             "The compressed pixels of a slice are damaged. Send the series again."
         case .unreadable(let signal):
             "The files could not be read: the import was ended by signal \(signal). Export the series again."
+        case .unbelievable:
+            """
+            The files could not be read: what the import said of them cannot be. They are damaged, or made to do harm: \
+            export the series again.
+            """
         case .timeout(let seconds):
             "The import took longer than \(seconds) s and was stopped. Send fewer files: one series."
         case .outOfMemory:

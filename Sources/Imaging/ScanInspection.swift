@@ -16,6 +16,18 @@ public struct ScanSummary: Codable, Equatable, Sendable {
     public let inflatedBytes: Int
 }
 
+extension ScanSummary {
+    /// Whether ``inspectScan(at:limits:voxels:)`` could have said this of a file: what another process says is to be held
+    /// against it before it is computed with.
+    public func isPossible(under limits: VolumeLimits) -> Bool {
+        let voxels = header.storedShape.count
+        return voxels <= limits.voxels && header.fileSize <= limits.inflatedBytes
+            && (header.fileSize...header.fileSize + acceptedPadding).contains(inflatedBytes)
+            && minimum.isFinite && maximum.isFinite && minimum <= maximum && maximum >= -500
+            && (0...voxels).contains(nonFinite) && (0...voxels).contains(zeros) && (0...1).contains(tissueAtSides)
+    }
+}
+
 /// Judges an uploaded CT without keeping it: one pass over the file in constant memory, whatever it inflates to.
 ///
 /// The name does not matter; the content says whether it is compressed.

@@ -19,6 +19,40 @@ public struct CaseScores: Codable, Equatable, Sendable {
     }
 }
 
+extension CaseScores {
+    /// Whether two maps of at most so many voxels could have these scores: what another process says is to be held
+    /// against it before it is computed with.
+    public func isPossible(voxels: Int) -> Bool {
+        let regions = [liver, lesion], counts = 0...voxels
+        return regions.allSatisfy { $0.isPossible(voxels: counts) } && detection.isPossible(voxels: counts)
+            && [tumourBurden.prediction, tumourBurden.reference].allSatisfy { $0.map { (0...1).contains($0) } ?? true }
+            && (tumourBurden.difference.map { (-1...1).contains($0) } ?? true) && tumourBurden.undefined.count <= 3
+    }
+}
+
+extension RegionScores {
+    fileprivate func isPossible(voxels: ClosedRange<Int>) -> Bool {
+        [predictionVoxels, referenceVoxels, commonVoxels].allSatisfy(voxels.contains)
+            && commonVoxels <= min(predictionVoxels, referenceVoxels)
+            && [predictionMillilitres, referenceMillilitres].allSatisfy { $0.isFinite && $0 >= 0 }
+            && [dice, voe].allSatisfy { $0.map { (0...1).contains($0) } ?? true }
+            && [rvd, rvdLiTSProgram, assd, rmsd, mssd].allSatisfy { $0?.isFinite ?? true }
+            && undefined.count <= scores.count
+    }
+}
+
+extension Detection {
+    fileprivate func isPossible(voxels: ClosedRange<Int>) -> Bool {
+        voxels.contains(predictionLesions) && voxels.contains(referenceLesions)
+            && [overHalf, overZero].allSatisfy { rule in
+                (0...predictionLesions).contains(rule.truePredictions)
+                    && (0...referenceLesions).contains(rule.foundReferences)
+                    && [rule.precision, rule.recall].allSatisfy { $0.map { (0...1).contains($0) } ?? true }
+                    && rule.undefined.count <= 2
+            }
+    }
+}
+
 /// Scores a predicted label map against its reference.
 ///
 /// Surfaces and distances are looked for only in the smallest box around both masks.

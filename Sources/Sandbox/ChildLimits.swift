@@ -13,6 +13,8 @@ public struct ChildLimits: Codable, Equatable, Sendable {
     public var openFiles = 64
     /// How long it may say nothing, from its start or its last line to its next or its end; kept by the parent.
     public var silenceSeconds = 900
+    /// How long it may take in all; kept by the parent.
+    public var wallSeconds = 900
 
     /// Limits that the import of a scan of 2000 slices stays well within.
     public init() {}

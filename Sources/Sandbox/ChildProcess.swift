@@ -7,10 +7,12 @@ public enum ChildEnd: Equatable, Sendable {
     case exited(Int)
     /// By this signal.
     case signalled(Int)
-    /// It said nothing for as long as it may, and was ended.
+    /// It said nothing for as long as it may, or took longer in all, and was ended.
     case timedOut
     /// It wrote more than was to be read, and was ended.
     case tooTalkative
+    /// It said what cannot be so, and was ended; only callers find that, see ``FalseAnswer``.
+    case lied
     /// The system refused to start it.
     case notStarted
 }
@@ -26,16 +28,21 @@ public struct ChildProcess: Sendable {
     public let arguments: [String]
     /// What it reads from its standard input.
     public var input = Data()
-    /// How long it may say nothing.
-    public var silenceSeconds: Int
+    /// How long it may say nothing, and take in all.
+    public var silenceSeconds, wallSeconds: Int
     /// The most bytes that are read of it.
     public var outputLimit = 16 << 20
+    /// The most bytes of one line.
+    public var lineLimit = 16 << 20
+    /// Lends it the cores; nil for a child that does not ask for them.
+    public var turns: Turns?
 
-    /// A program with its arguments.
-    public init(_ executable: URL, _ arguments: [String], silenceSeconds: Int) {
+    /// A program with its arguments, whose times are those of `limits`; the child keeps the others itself.
+    public init(_ executable: URL, _ arguments: [String], limits: ChildLimits) {
         self.executable = executable.path
         self.arguments = arguments
-        self.silenceSeconds = silenceSeconds
+        silenceSeconds = limits.silenceSeconds
+        wallSeconds = limits.wallSeconds
     }
 
     /// Runs it to its end.
@@ -45,10 +52,16 @@ public struct ChildProcess: Sendable {
     ///   - line: called with each line that it writes, without the line's end; what it throws ends the child.
     /// - Throws: what `checkStop` and `line` throw.
     public func run(checkStop: () throws -> Void = {}, line: (Data) throws -> Void) throws -> ChildEnd {
-        guard let (child, pipe) = start() else { return .notStarted }
-        defer { close(pipe) }
+        guard let (child, pipe, seat) = start() else { return .notStarted }
+        defer {
+            close(pipe)
+            if let seat {
+                turns?.leave(seat)
+                close(seat.socket)
+            }
+        }
         do {
-            let reading = try Lines(pipe, self).read(checkStop: checkStop, line: line)
+            let reading = try ChildLines(of: self, pipe: pipe, seat: seat).read(checkStop: checkStop, line: line)
             if let early = reading.early {
                 end(child)
                 return early
@@ -60,16 +73,23 @@ public struct ChildProcess: Sendable {
         }
     }
 
-    private func start() -> (pid_t, Int32)? {
+    private func start() -> (pid_t, pipe: Int32, Turns.Seat?)? {
         let words = ([executable] + arguments).map { strdup($0) } + [nil]
         let variables = environment.map { strdup($0) } + [nil]
         defer { (words + variables).forEach { free($0) } }
         let memory = input.withUnsafeBytes { cs_bytes($0.baseAddress, $0.count) }
         guard memory >= 0 else { return nil }
         defer { close(memory) }
+        var ends: [Int32] = [-1, -1]
+        guard turns == nil || cs_pair(&ends) == 0 else { return nil }
+        defer { if ends[1] >= 0 { close(ends[1]) } }
         var pipe: Int32 = -1
-        let child = cs_spawn(executable, words, variables, memory, &pipe)
-        return child > 0 ? (child, pipe) : nil
+        let child = cs_spawn(executable, words, variables, memory, ends[1], &pipe)
+        guard child > 0 else {
+            if ends[0] >= 0 { close(ends[0]) }
+            return nil
+        }
+        return (child, pipe, turns == nil ? nil : Turns.Seat(socket: ends[0]))
     }
 
     /// OpenBLAS starts no thread of its own: it would take address space, and be there before the child is confined.
@@ -108,48 +128,5 @@ public struct ChildProcess: Sendable {
     /// glibc's WIFEXITED and its kin are macros.
     private static func ended(_ status: Int32) -> ChildEnd {
         status & 0x7F == 0 ? .exited(Int(status >> 8 & 0xFF)) : .signalled(Int(status & 0x7F))
-    }
-}
-
-/// What a child writes, cut at line ends.
-private struct Lines {
-    let pipe: Int32
-    let silence: Duration
-    let limit: Int
-
-    init(_ pipe: Int32, _ child: ChildProcess) {
-        self.pipe = pipe
-        silence = .seconds(child.silenceSeconds)
-        limit = child.outputLimit
-    }
-
-    /// - Returns: when the child should have ended, and why it is to be ended before.
-    func read(
-        checkStop: () throws -> Void, line: (Data) throws -> Void
-    ) throws -> (deadline: ContinuousClock.Instant, early: ChildEnd?) {
-        var deadline = ContinuousClock.now + silence
-        var rest = Data()
-        var total = 0
-        var buffer = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            try checkStop()
-            guard ContinuousClock.now < deadline else { return (deadline, .timedOut) }
-            var event = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
-            guard poll(&event, 1, 100) > 0 else { continue }
-            let count = Glibc.read(pipe, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                if !rest.isEmpty { try line(rest) }
-                return (deadline, nil)
-            }
-            total += count
-            guard total <= limit else { return (deadline, .tooTalkative) }
-            rest.append(contentsOf: buffer[..<count])
-            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                try line(Data(rest[..<end]))
-                rest = Data(rest[(end + 1)...])
-                deadline = .now + silence
-            }
-        }
     }
 }

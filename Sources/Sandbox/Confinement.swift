@@ -49,6 +49,17 @@ public struct Confinement: Codable, Equatable, Sendable {
 public enum Kernel {
     /// The version of Landlock, which guards files; 0 without. From 4 on it also guards TCP, from 6 on signals.
     public static var landlock: Int { Int(cs_landlock_version()) }
+    /// What a Landlock of this version, or none, leaves open that a newer one guards. Where ``hasSeccomp`` says so, the
+    /// filter of system calls refuses all of it but `files`.
+    public static var leftOpen: [String] { leftOpen(landlock: landlock) }
+
+    static func leftOpen(landlock version: Int) -> [String] {
+        let guards = [
+            (1, "files"), (3, "truncation"), (4, "tcp"), (5, "ioctl"), (6, "abstract_sockets"), (6, "signals"),
+        ]
+        return guards.filter { version < $0.0 }.map(\.1)
+    }
+
     /// Whether there are filters of system calls.
     public static var hasSeccomp: Bool { cs_has_seccomp() != 0 }
 }

@@ -33,10 +33,9 @@ public final class SliceJournal {
         hash.add(Data(key.utf8))
         let head = Data(hash.hexadecimal().utf8)
         position = UInt64(head.count)
-        if !FileManager.default.fileExists(atPath: file.path) {
-            FileManager.default.createFile(atPath: file.path, contents: nil, attributes: [.posixPermissions: 0o600])
-        }
-        handle = try? FileHandle(forUpdating: file)
+        // Foundation would set the rights afterwards, which a confined process may not.
+        let descriptor = open(file.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        handle = descriptor < 0 ? nil : FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         if (try? handle?.read(upToCount: head.count)) != head {
             giveUpUnless {
                 try $0.truncate(atOffset: 0)

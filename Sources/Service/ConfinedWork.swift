@@ -3,6 +3,7 @@ import Dicom
 public import Foundation
 import Imaging
 import Inference
+import Logging
 import Preview
 import Sandbox
 import Segmentation
@@ -22,6 +23,24 @@ protocol ConfinedWork: Codable, Sendable {
     /// - Parameter progress: called between slices; it has nothing to stop the work by, for the child is ended instead.
     /// - Throws: ``WorkFailure``, `VolumeError`, ``NoSuchSlice``, ``ModelError``.
     func perform(progress: (SliceProgress) -> Void) throws -> Output
+
+    /// Whether this work could have had this output. A child that read a hostile file may say anything: what it says is
+    /// believed within these limits, and the service can go on with whatever they let pass.
+    func couldGive(_ output: Output) -> Bool
+    /// The most bytes of a text in its output, and of all that it says.
+    static var answerLimits: (text: Int, bytes: Int) { get }
+    /// Whether it tells how far it is.
+    static var tellsProgress: Bool { get }
+}
+
+extension ConfinedWork {
+    static var answerLimits: (text: Int, bytes: Int) { (4096, 1 << 20) }
+    static var tellsProgress: Bool { false }
+}
+
+/// Whether a text is a SHA-256 as Hepar writes it.
+func isDigest(_ text: String) -> Bool {
+    text.utf8.count == 64 && text.utf8.allSatisfy { "0123456789abcdef".utf8.contains($0) }
 }
 
 /// All that a child can be told to do.
@@ -30,22 +49,25 @@ private let allWork: [any ConfinedWork.Type] = [
     ObjectWork.self,
 ]
 
-/// The threads that all children share by taking turns.
+extension Kernel {
+    /// What the log tells of the guards at a start: what Landlock leaves open here, and what is there in its place.
+    static var guards: Logger.Metadata {
+        let open = leftOpen
+        let covered = hasSeccomp ? open.filter { $0 != "files" } : []
+        return [
+            "landlock": "\(landlock)", "seccomp": "\(hasSeccomp)",
+            "landlock_leaves_open": "\(open.isEmpty ? "nothing" : open.joined(separator: ","))",
+            "seccomp_covers": "\(covered.isEmpty ? "nothing" : covered.joined(separator: ","))",
+        ]
+    }
+}
+
+/// The threads that all children share by turns, which the service lends.
 struct Cores: Codable, Sendable {
     let threads: Int
-    /// Locked by whoever computes. A child that is ended gives it back by that.
-    let lock: URL
 
-    /// - Parameter folder: where the file to lock is, or is made.
-    init(threads: Int, in folder: URL) throws {
-        self.threads = threads
-        lock = folder.appending(path: "cores.lock")
-        let file = open(lock.path, O_RDONLY | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw CocoaError(.fileWriteUnknown) }
-        close(file)
-    }
-
-    func team() -> ThreadTeam { ThreadTeam(threads: threads, turns: lock) }
+    /// The child's threads.
+    func team() -> ThreadTeam { ThreadTeam(threads: threads, turns: Turns.offered) }
 }
 
 /// Why work was not done, as a child tells it: cases and numbers, of which the service makes its sentences anew.
@@ -87,13 +109,6 @@ enum WorkLine<Output: Codable & Sendable>: Codable, Sendable {
                 positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
             return try encoder.encode(self)
         }
-    }
-
-    init(_ data: Data) throws {
-        let decoder = JSONDecoder()
-        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        self = try decoder.decode(Self.self, from: data)
     }
 }
 

@@ -59,9 +59,8 @@ public final class HeparService: Sendable {
         } catch let lost as WorkerLost {
             throw IsolationError(lost: lost)
         }
-        let guards: Logger.Metadata = ["landlock": "\(Kernel.landlock)", "seccomp": "\(Kernel.hasSeccomp)"]
-        logger.info("uploads are read in confined processes", metadata: guards)
-        let cores = try Cores(threads: config.computeThreads, in: URL(filePath: config.dataFolder))
+        logger.info("uploads are read in confined processes", metadata: Kernel.guards)
+        let cores = Cores(threads: config.computeThreads)
         let quarantine = Quarantine(folder: URL(filePath: config.dataFolder).appending(path: "quarantine"))
         let bench = JobBench(
             workshop: workshop, cores: cores, quarantine: quarantine, config: config, segmenter: segmenter, key: key,

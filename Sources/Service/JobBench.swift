@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import Imaging
 import Jobs
@@ -29,33 +30,56 @@ struct JobBench: Sendable {
             journal: folder.appending(path: JobFiles.journal), options: request.options, findings: request.findings,
             limits: config.volumeLimits)
         let work = SegmentWork(
-            job: files, models: URL(filePath: config.modelFolder), liverSha256: segmenter.liverModel.sha256,
-            lesionSha256: segmenter.lesionModel.sha256, algorithm: segmenter.algorithm, cores: cores,
+            job: files, models: URL(filePath: config.modelFolder), model: Report.Model(segmenter),
+            algorithm: segmenter.algorithm, cores: cores,
             memoryBytes: request.memoryBytes ?? Int(ProcessInfo.processInfo.physicalMemory))
         context.report(stage: "read", progress: 0)
         do {
+            let inputSha256 = try ContentHash.ofFile(at: image)
             let report = try workshop.run(work, checkStop: { try context.checkCancelled() }) { progress in
                 if progress.stage != .rules, progress.done < progress.total { slices.add(1, progress.stage.rawValue) }
                 context.report(stage: progress.stage.rawValue, progress: progress.fraction)
-            }.signed(with: key)
-            try report.write(to: folder.appending(path: JobFiles.report))
-            let verification = request.verifies.flatMap { earlier in
-                report.provenance.map { Verification(earlier, now: $0.statement) }
             }
-            return try JSONEncoder.hepar.encode(JobResult(report, verification: verification))
+            // What is signed is what lies there: the child's word for it would be enough to sign another scan's mask.
+            guard let said = report.provenance?.statement, said.inputSha256 == inputSha256,
+                try said.maskSha256 == ContentHash.ofFile(at: files.mask)
+            else { throw WorkerLost(end: .lied, silenceSeconds: 0) }
+            let signed = try report.signed(with: key)
+            try signed.write(to: folder.appending(path: JobFiles.report))
+            let verification = request.verifies.map { Verification($0, now: said) }
+            return try JSONEncoder.hepar.encode(JobResult(signed, verification: verification))
         } catch let error as VolumeError {
             if error.isUsersFault { throw JobFailure(code: error.code, message: "\(error)") }
             // Space may come back; anything else that fails again and again must end.
-            if case .diskFull = error { throw RetryableFailure(code: error.code, message: "\(error)") }
+            if case .diskFull = error, isNearlyFull(folder) {
+                throw RetryableFailure(code: error.code, message: "\(error)")
+            }
             throw error
         } catch let error as CocoaError where error.code == .fileWriteOutOfSpace {
             throw RetryableFailure(code: VolumeError.diskFull.code, message: "\(VolumeError.diskFull)")
-        } catch WorkFailure.modelChanged {
+        } catch WorkFailure.modelChanged where modelIsAnother() {
             throw RetryableFailure(
                 code: "model_changed",
                 message: "The model's files were changed while the server runs. The job starts when it was restarted.")
         } catch let lost as WorkerLost {
             throw failure(of: job, lost, [image, files.reference].compactMap { $0 })
+        }
+    }
+
+    /// Whether a child may well have met a full disk, which it only has to say for its attempt not to count.
+    private func isNearlyFull(_ folder: URL) -> Bool {
+        var facts = statvfs()
+        guard statvfs(folder.path, &facts) == 0 else { return true }
+        let free = Int(clamping: facts.f_bavail) / 1024 * Int(clamping: facts.f_frsize) / 1024
+        return free < config.freeSpaceMiB + 1024
+    }
+
+    /// Whether the model's files are others than when the service started, which a child may only say.
+    private func modelIsAnother() -> Bool {
+        let known = [("liver", segmenter.liverModel), ("lesion", segmenter.lesionModel)]
+        return known.contains { stage, facts in
+            let file = URL(filePath: config.modelFolder).appending(path: "\(stage).safetensors")
+            return (try? ContentHash.ofFile(at: file)) != facts.sha256
         }
     }
 

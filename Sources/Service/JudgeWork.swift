@@ -25,6 +25,10 @@ struct JudgeWork: ConfinedWork {
         return Confinement(limits: limits, readable: [image, reference].compactMap { $0?.path }, writable: [])
     }
 
+    func couldGive(_ output: Output) -> Bool {
+        output.summary.isPossible(under: limits) && isDigest(output.voxelsSha256)
+    }
+
     func perform(progress: (SliceProgress) -> Void) throws -> Output {
         var voxels = ContentHash()
         let scan = try inspectScan(at: image, limits: limits) { voxels.add($0) }

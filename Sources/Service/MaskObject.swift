@@ -41,20 +41,18 @@ extension Routes {
         let identity = SegmentationIdentity(
             name: "jobs/\(job.id)", made: job.finishedAt ?? job.createdAt, version: report.heparVersion,
             model: report.model.name)
-        // Whole or not at all: another request may make it at the same time.
-        let begun = folder.appending(path: ".hepar-\(UUID().uuidString).dcm")
-        defer { try? FileManager.default.removeItem(at: begun) }
-        let work = ObjectWork(
-            mask: folder.appending(path: JobFiles.mask), dicom: dicom, identity: identity, object: begun,
-            limits: config.volumeLimits, cores: cores)
         do {
-            _ = try workshop.run(work)
+            try making(object) { object in
+                let work = ObjectWork(
+                    mask: folder.appending(path: JobFiles.mask), dicom: dicom, identity: identity, object: object,
+                    limits: config.volumeLimits, cores: cores)
+                _ = try workshop.run(work)
+            }
         } catch SegmentationObjectError.noSource {
             throw Problem.noDicomSource
         } catch SegmentationObjectError.notWritten {
             throw Problem.storageFull
         }
-        guard rename(begun.path, object.path) == 0 else { throw Problem.storageFull }
     }
 }
 
@@ -70,10 +68,12 @@ struct ObjectWork: ConfinedWork {
     let cores: Cores
 
     var confinement: Confinement {
-        var result = Confinement.reading([mask, cores.lock], volumes: limits, bytesPerVoxel: 8, threads: cores.threads)
+        var result = Confinement.reading([mask], volumes: limits, bytesPerVoxel: 8, threads: cores.threads)
         result.writable = [object.deletingLastPathComponent().path]
         return result
     }
+
+    func couldGive(_ output: Bool) -> Bool { output }
 
     func perform(progress: (SliceProgress) -> Void) throws -> Bool {
         let labels = try readLabels(at: mask, limits: limits, team: cores.team())

@@ -25,11 +25,17 @@ public struct Report: Codable, Sendable {
     }
 
     /// Which model answered.
-    public struct Model: Codable, Sendable {
+    public struct Model: Codable, Equatable, Sendable {
         /// The model folder's name.
         public let name: String
         /// Facts of its two files.
         public let liver, lesion: Segmenter.ModelFacts
+
+        init(_ segmenter: Segmenter) {
+            name = segmenter.modelName
+            liver = segmenter.liverModel
+            lesion = segmenter.lesionModel
+        }
     }
 
     /// Version of Hepar.
@@ -82,7 +88,7 @@ public struct Report: Codable, Sendable {
         scores: CaseScores?, provenance: Provenance, _ timings: Timings
     ) {
         heparVersion = Hepar.version
-        model = Model(name: segmenter.modelName, liver: segmenter.liverModel, lesion: segmenter.lesionModel)
+        model = Model(segmenter)
         input = Input(header)
         self.options = options
         liverVolumeMl = segmentation.liverMl
@@ -107,6 +113,24 @@ public enum Hepar {
 }
 
 extension Report {
+    /// What steps are called whose times are told; `total` is all of them.
+    static let steps: Set = [
+        "read", "read_reference", "hash", "stage1_resample", "stage1_network", "stage1_components", "stage2_network",
+        "rules", "plausibility", "assemble", "write", "scores", "total",
+    ]
+
+    /// Whether the numbers and texts are those of some scan: what a child says of one is held against it.
+    func isPossible(under limits: VolumeLimits) -> Bool {
+        input.isPossible(under: limits)
+            && [liverVolumeMl, lesionVolumeMl].allSatisfy { $0.isFinite && $0 >= 0 }
+            && (tumourBurden.map { (0...1).contains($0) } ?? true)
+            && lesions.allSatisfy { $0.isPossible(slices: input.shape.max() ?? 0) }
+            && dropped.allSatisfy { $0.isPossible } && (dropped.count...limits.voxels).contains(droppedCount)
+            && findings.count <= 100 && findings.allSatisfy { isName($0.code) } && needsReview == findings.needReview
+            && (scores?.isPossible(voxels: limits.voxels) ?? true)
+            && timingsMs.allSatisfy { Self.steps.contains($0) && $1.isFinite && $1 >= 0 }
+    }
+
     /// The same, signed.
     func signed(with key: SigningKey) throws -> Report {
         var report = self
@@ -119,6 +143,40 @@ extension Report {
 
     /// Writes the report so that a reader never sees half of it.
     func write(to file: URL) throws { try JSONEncoder.hepar.encode(self).write(to: file, options: .atomic) }
+}
+
+extension Report.Input {
+    fileprivate func isPossible(under limits: VolumeLimits) -> Bool {
+        guard shape.count == 3, spacingMm.count == 3, shape.allSatisfy({ (2...limits.voxels).contains($0) }) else {
+            return false
+        }
+        // Three numbers, each at most the limit, may be more than an Int holds.
+        let voxels = shape.reduce(1.0) { $0 * Double($1) }
+        return voxels <= Double(limits.voxels) && spacingMm.allSatisfy { (0.01...100).contains($0) }
+    }
+}
+
+extension Lesion {
+    fileprivate func isPossible(slices: Int) -> Bool {
+        (1...Int(Int32.max)).contains(number) && (0..<slices).contains(firstSlice)
+            && (firstSlice..<slices).contains(lastSlice) && (firstSlice...lastSlice).contains(diameterSlice)
+            && [volumeMl, longestAxialDiameterMm, shortAxisMm].allSatisfy { $0.isFinite && $0 >= 0 }
+            && [largestProbability, meanProbability].allSatisfy { (0...1.001).contains($0) }
+            && centroidRasMm.count == 3 && centroidRasMm.allSatisfy(\.isFinite)
+    }
+}
+
+extension DroppedComponent {
+    fileprivate var isPossible: Bool {
+        volumeMl.isFinite && volumeMl >= 0 && centroidRasMm.count == 3 && centroidRasMm.allSatisfy(\.isFinite)
+            && [largestProbability, meanProbability].allSatisfy { (0...1.001).contains($0) }
+    }
+}
+
+/// Whether a text is a name for programs: small letters, digits and underscores.
+private func isName(_ text: String) -> Bool {
+    (1...64).contains(text.utf8.count)
+        && text.utf8.allSatisfy { "abcdefghijklmnopqrstuvwxyz0123456789_".utf8.contains($0) }
 }
 
 extension JSONEncoder {

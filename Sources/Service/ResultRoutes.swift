@@ -112,8 +112,10 @@ extension Routes {
         let response = volume(part, "hepar-\(job.id)-\(name)", tag: tag.map { "\($0)-\(name)" })
         guard !FileManager.default.fileExists(atPath: part.path) else { return .now(response) }
         return .inPlace(.cutting) { [self] in
-            let work = PartWork(label: label, mask: mask, part: part, limits: config.volumeLimits, cores: cores)
-            _ = try workshop.run(work)
+            try making(part) { part in
+                let work = PartWork(label: label, mask: mask, part: part, limits: config.volumeLimits, cores: cores)
+                _ = try workshop.run(work)
+            }
             return response
         }
     }

@@ -16,8 +16,10 @@ struct ScoreWork: ConfinedWork {
     let cores: Cores
 
     var confinement: Confinement {
-        .reading([prediction, reference, cores.lock], volumes: limits, bytesPerVoxel: 24, threads: cores.threads)
+        .reading([prediction, reference], volumes: limits, bytesPerVoxel: 24, threads: cores.threads)
     }
+
+    func couldGive(_ output: CaseScores) -> Bool { output.isPossible(voxels: limits.voxels) }
 
     func perform(progress: (SliceProgress) -> Void) throws -> CaseScores {
         let team = cores.team()
@@ -49,7 +51,21 @@ struct DrawWork: ConfinedWork {
     let cores: Cores
 
     var confinement: Confinement {
-        .reading([image, mask, cores.lock], volumes: limits, bytesPerVoxel: 4, threads: cores.threads)
+        .reading([image, mask], volumes: limits, bytesPerVoxel: 4, threads: cores.threads)
+    }
+
+    /// Six slices of 4096 x 4096 pixels, in base64.
+    static let answerLimits = (text: 64 << 20, bytes: 256 << 20)
+
+    func couldGive(_ output: [Slice]) -> Bool {
+        let most: Int
+        if case .overview(let slices) = choice { most = slices } else { most = 1 }
+        return (1...most).contains(output.count)
+            && output.allSatisfy { slice in
+                (0..<limits.voxels).contains(slice.number) && (0..<limits.voxels).contains(slice.fileNumber)
+                    && (choice == .number(slice.number) || !choice.isNumber)
+                    && slice.png.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A])
+            }
     }
 
     func perform(progress: (SliceProgress) -> Void) throws -> [Slice] {
@@ -69,11 +85,12 @@ struct PartWork: ConfinedWork {
     let cores: Cores
 
     var confinement: Confinement {
-        var result = Confinement.reading(
-            [mask, cores.lock], volumes: limits, bytesPerVoxel: 8, threads: cores.threads)
+        var result = Confinement.reading([mask], volumes: limits, bytesPerVoxel: 8, threads: cores.threads)
         result.writable = [part.deletingLastPathComponent().path]
         return result
     }
+
+    func couldGive(_ output: Bool) -> Bool { output }
 
     func perform(progress: (SliceProgress) -> Void) throws -> Bool {
         let team = cores.team()
@@ -83,6 +100,27 @@ struct PartWork: ConfinedWork {
         }
         try writeLabels(labels.volume, like: labels.header, to: part, team: team)
         return true
+    }
+}
+
+extension SliceChoice {
+    fileprivate var isNumber: Bool { if case .number = self { true } else { false } }
+}
+
+extension Routes {
+    /// Has `body`'s child make a file in an empty folder of its own, and only then puts it to the job's other files: what
+    /// reads a mask must not be able to write a report. Whole or not at all, as another request may make it too.
+    func making(_ file: URL, _ body: (URL) throws -> Void) throws {
+        let begun = file.deletingLastPathComponent().appending(path: ".hepar-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: begun, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(at: begun) }
+        let made = begun.appending(path: file.lastPathComponent)
+        try body(made)
+        var facts = stat()
+        guard lstat(made.path, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+            throw WorkerLost(end: .lied, silenceSeconds: 0)
+        }
+        guard rename(made.path, file.path) == 0 else { throw Problem.storageFull }
     }
 }
 

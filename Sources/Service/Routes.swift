@@ -128,6 +128,10 @@ struct Routes: Sendable {
         Route(method: "POST", path: "/v1/webhooks/dead/{id}/retry", action: .controlQueue, audited: "webhook.retry") {
             .now(try $0.retryWebhook($1))
         },
+        Route(method: "GET", path: "/v1/info", action: .readInfo) { _, call in
+            _ = try call.query()
+            return .now(.json(200, Software()))
+        },
         Route(method: "GET", path: "/metrics", action: .readMetrics) { .now(try $0.metricsPage($1)) },
         Route(method: "GET", path: "/healthz", action: nil) { _, _ in .now(.json(200, ["status": "ok"])) },
         Route(method: "GET", path: "/readyz", action: nil) { routes, _ in .now(routes.readiness().response) },

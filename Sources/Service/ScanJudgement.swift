@@ -120,6 +120,9 @@ extension Routes {
         } catch DicomError.unreadable(let signal) {
             try record(WorkerLost(end: .signalled(signal), silenceSeconds: 0))
             throw DicomError.unreadable(signal: signal)
+        } catch DicomError.unbelievable {
+            record("lied")
+            throw DicomError.unbelievable
         } catch DicomError.timeout(let seconds) {
             try record(WorkerLost(end: .timedOut, silenceSeconds: seconds))
             throw DicomError.timeout(seconds: seconds)

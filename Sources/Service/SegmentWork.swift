@@ -9,8 +9,8 @@ struct SegmentWork: ConfinedWork {
 
     let job: Case
     let models: URL
-    /// SHA-256 of the model's two files when the service started: its results are told to be of these.
-    let liverSha256, lesionSha256: String?
+    /// The model when the service started: results are told to be its.
+    let model: Report.Model
     let algorithm: Algorithm
     let cores: Cores
     /// What the case takes at its peak, by ``Segmenter/cost(shape:spacing:options:hasReference:)``.
@@ -23,18 +23,35 @@ struct SegmentWork: ConfinedWork {
         // A large scan on a slow machine takes hours; what stands still is ended by its silence.
         limits.cpuSeconds = 7 * 86_400
         limits.silenceSeconds = 1800
+        limits.wallSeconds = 2 * 86_400
         limits.fileMiB = 16_384
-        let inputs = [job.image, job.reference, models, cores.lock].compactMap { $0?.path }
+        let inputs = [job.image, job.reference, models].compactMap { $0?.path }
         return Confinement(
             limits: limits, readable: inputs, writable: [job.mask.deletingLastPathComponent().path])
+    }
+
+    static let tellsProgress = true
+    /// A line for each slice, and a report with thousands of lesions.
+    static let answerLimits = (text: 4096, bytes: 32 << 20)
+
+    func couldGive(_ output: Report) -> Bool {
+        guard let provenance = output.provenance, provenance.publicKey == nil, provenance.signature == nil else {
+            return false
+        }
+        let statement = provenance.statement
+        return output.isPossible(under: job.limits) && output.heparVersion == Hepar.version && output.model == model
+            && output.options == job.options && output.findings.starts(with: job.findings)
+            && (output.scores == nil) == (job.reference == nil)
+            && statement.heparVersion == Hepar.version && statement.options == job.options
+            && statement.liverModelSha256 == model.liver.sha256 ?? ""
+            && statement.lesionModelSha256 == model.lesion.sha256 ?? ""
+            && isDigest(statement.inputSha256) && isDigest(statement.maskSha256)
     }
 
     func perform(progress: (SliceProgress) -> Void) throws -> Report {
         let team = cores.team()
         let segmenter = try Segmenter(models: models, algorithm: algorithm, team: team)
-        guard segmenter.liverModel.sha256 == liverSha256, segmenter.lesionModel.sha256 == lesionSha256 else {
-            throw WorkFailure.modelChanged
-        }
+        guard Report.Model(segmenter) == model else { throw WorkFailure.modelChanged }
         return try Service.run(job, with: segmenter, team: team) { progress($0) }
     }
 }

@@ -8,6 +8,8 @@ import Segmentation
 struct Workshop: Sendable {
     /// `hepar`, or another program with its command `work`.
     let program: URL
+    /// Lends all children the cores.
+    let turns = Turns()
 
     /// Has a child do `work`, and waits for it.
     ///
@@ -20,15 +22,21 @@ struct Workshop: Sendable {
         _ work: Work, checkStop: () throws -> Void = {}, progress: (SliceProgress) -> Void = { _ in }
     ) throws -> Work.Output {
         let limits = work.confinement.limits
-        var child = ChildProcess(program, ["work", Work.name], silenceSeconds: limits.silenceSeconds)
+        var child = ChildProcess(program, ["work", Work.name], limits: limits)
         child.input = try JSONEncoder().encode(work)
-        child.outputLimit = 256 << 20
-        var answer: WorkLine<Work.Output>?
-        let end = try child.run(checkStop: checkStop) { line in
-            guard let line = try? WorkLine<Work.Output>(line) else { return }
-            if case .progress(let done) = line { progress(done) } else { answer = line }
+        child.outputLimit = Work.answerLimits.bytes
+        child.lineLimit = Work.answerLimits.bytes
+        child.turns = turns
+        var answer = WorkAnswer(to: work)
+        let end: ChildEnd
+        do {
+            end = try child.run(checkStop: checkStop) { line in
+                if let done = try answer.take(line) { progress(done) }
+            }
+        } catch is FalseAnswer {
+            throw WorkerLost(end: .lied, silenceSeconds: limits.silenceSeconds)
         }
-        switch (end, answer) {
+        switch (end, answer.last) {
         case (.exited(0), .output(let output)): return output
         case (.exited(3), .failure(let failure)): throw failure.error
         default: throw WorkerLost(end: end, silenceSeconds: limits.silenceSeconds)
@@ -41,6 +49,8 @@ struct ProbeWork: ConfinedWork {
     static let name = "probe"
 
     var confinement: Confinement { Confinement(limits: ChildLimits(), readable: [], writable: []) }
+
+    func couldGive(_ output: Bool) -> Bool { output }
 
     func perform(progress: (SliceProgress) -> Void) -> Bool { true }
 }
@@ -83,6 +93,7 @@ struct WorkerLost: Error, Equatable {
         case .notStarted: "could not be started"
         case .timedOut: "made no progress for \(silenceSeconds) s and was ended"
         case .tooTalkative: "wrote more than it should and was ended"
+        case .lied: "said what cannot be so and was ended"
         case .exited(let status): "ended with status \(status) and no answer"
         case .signalled(let signal): "was ended by \(Self.name(of: signal))"
         }
@@ -98,6 +109,7 @@ struct WorkerLost: Error, Equatable {
         case .notStarted: "not_started"
         case .timedOut: "timeout"
         case .tooTalkative: "too_talkative"
+        case .lied: "lied"
         case .exited(let status): "status_\(status)"
         case .signalled(let signal): "signal_\(signal)"
         }

@@ -24,6 +24,10 @@ struct HeparCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        if Set(CommandLine.arguments.dropFirst()) == ["--version", "--json"] {
+            print(String(decoding: (try? JSONEncoder.hepar.encode(Software())) ?? Data(), as: UTF8.self))
+            return
+        }
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -7,9 +7,10 @@ import Testing
     @Test func theRulesAreAsWritten() {
         let columns: [Action] = [
             .submit, .readJob, .listJobs, .readResult, .changeJob, .deleteJob, .controlQueue, .readAudit, .readMetrics,
+            .readInfo,
         ]
         let rows: [(Role, String)] = [
-            (.submit, "A---oo--A"), (.readOwn, "-ooo----A"), (.readAll, "-AAA----A"), (.admin, "AAAAAAAAA"),
+            (.submit, "A---oo--A-"), (.readOwn, "-ooo----A-"), (.readAll, "-AAA----A-"), (.admin, "AAAAAAAAAA"),
         ]
         #expect(columns.count == Action.allCases.count && rows.count == Role.allCases.count)
         for (role, row) in rows {

@@ -97,10 +97,13 @@ import Testing
             #expect(throws: DicomError.unreadable(signal: Int(SIGSEGV))) {
                 try run(program("kill -SEGV $$", in: folder), in: folder)
             }
-            for script in ["echo nonsense", "echo nonsense; exit 1", "exit 0", "while :; do echo 0123456789; done"] {
-                #expect(throws: DicomError.importFailed(reason: .noAnswer), "\(script)") {
+            for script in ["echo nonsense", "echo nonsense; exit 1", "while :; do echo 0123456789; done"] {
+                #expect(throws: DicomError.unbelievable, "\(script)") {
                     try run(program(script, in: folder), in: folder)
                 }
+            }
+            #expect(throws: DicomError.importFailed(reason: .noAnswer)) {
+                try run(program("exit 0", in: folder), in: folder)
             }
             #expect(throws: DicomError.importFailed(reason: .notStarted)) {
                 try run(folder.appending(path: "absent"), in: folder)

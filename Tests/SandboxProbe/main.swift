@@ -1,14 +1,16 @@
+import CProbe
+import Compute
 import Foundation
 import Sandbox
 
 // A confined process that tries one thing and prints "done", or the name of the error. Its standard input is the
-// confinement as JSON, its arguments what to try.
+// confinement as JSON, its arguments what to try; it stays as free as it is where a third one is "free".
 
 func said(_ succeeded: Bool) -> String { succeeded ? "done" : String(cString: strerror(errno)) }
 
 let confinement = try JSONDecoder().decode(Confinement.self, from: try FileHandle.standardInput.readToEnd() ?? Data())
 let (deed, target) = (CommandLine.arguments[1], CommandLine.arguments.dropFirst(2).first ?? "")
-guard confinement.apply() else { exit(9) }
+guard CommandLine.arguments.last == "free" || confinement.apply() else { exit(9) }
 
 switch deed {
 case "read": print(said(open(target, O_RDONLY) >= 0))
@@ -44,6 +46,28 @@ case "loop": while true {}
 case "silence": sleep(60)
 case "talk": while true { print(String(repeating: "x", count: 1 << 16)) }
 case "crash": fatalError("on purpose")
+case "endless": while true { FileHandle.standardOutput.write(Data(repeating: 0x78, count: 1 << 20)) }
+case "again":
+    while true {
+        FileHandle.standardOutput.write(Data("again\n".utf8))
+        usleep(100_000)
+    }
+case "turn":
+    // Says when it has the turn, and keeps it.
+    ThreadTeam(threads: 1, turns: Turns.descriptor).run { _ in
+        FileHandle.standardOutput.write(Data("turn\n".utf8))
+        if target == "keep" { sleep(60) }
+    }
+case "turns":
+    let team = ThreadTeam(threads: 1, turns: Turns.descriptor)
+    for _ in 0..<(Int(target) ?? 0) { team.run { _ in } }
+    print("done")
+case "noise":
+    // Asks without end and takes nothing, gives back what it has not.
+    while write(Turns.descriptor, "?.?x?", 5) > 0 {}
 case "environment": print(ProcessInfo.processInfo.environment.keys.sorted().joined(separator: " "))
-default: exit(8)
+default:
+    let error = cp_try(deed, target)
+    guard error >= 0 else { exit(8) }
+    print(error == 0 ? "done" : String(cString: strerror(error)))
 }

@@ -50,10 +50,13 @@ final class ServerProcess {
     /// Starts the server and waits until it listens.
     ///
     /// - Parameter launcher: a program with its arguments that runs the server in its own place, such as `prlimit`.
-    init(data: URL, settings: [String: String] = [:], launcher: [String] = []) throws {
+    /// - Parameter executable: another program than hepar with the same command `serve`.
+    init(
+        data: URL, settings: [String: String] = [:], launcher: [String] = [], executable: URL = HeparProcess.executable
+    ) throws {
         log = data.appendingPathExtension("log-\(UUID().uuidString)")
         FileManager.default.createFile(atPath: log.path, contents: nil)
-        let command = launcher + [HeparProcess.executable.path, "serve"]
+        let command = launcher + [executable.path, "serve"]
         process.executableURL = URL(filePath: command[0])
         process.arguments = Array(command.dropFirst())
         process.currentDirectoryURL = SharedData.repository

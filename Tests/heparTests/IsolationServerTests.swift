@@ -152,7 +152,8 @@ import Testing
     @Test func theLogTellsHowUploadsAreConfined() throws {
         try withTemporaryFolder { folder in
             let server = try ServerProcess(data: folder.appending(path: "data"))
-            #expect(server.logText.firstMatch(of: /landlock=\d+ seccomp=(true|false)/) != nil)
+            let facts = /landlock=\d+ landlock_leaves_open=\S+ seccomp=(true|false) seccomp_covers=\S+/
+            #expect(server.logText.firstMatch(of: facts) != nil)
         }
     }
 

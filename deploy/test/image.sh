@@ -68,6 +68,36 @@ image_contents() {
     done
 }
 
+# The list of what is in the image is true: each Debian package that the program's libraries are from stands there with the
+# version that dpkg has, and nothing else does.
+image_sbom() {
+    local system bom
+    system=$(cat "$work/mount")
+    bom=$system/usr/share/doc/hepar/sbom.cdx.json
+    jq -e '.bomFormat == "CycloneDX" and (.components | length) == (.dependencies[0].dependsOn | length)' "$bom"
+    jq -r '.components[] | select(.purl // "" | startswith("pkg:deb/")) | "\(.name) \(.version)"' "$bom" |
+        sort >"$work/told"
+    chroot "$system" bash -c 'ldd /usr/bin/hepar | grep -o "/[^ ]*" | xargs -n 1 readlink -f | while read -r file; do
+            dpkg -S "$file" 2>/dev/null || dpkg -S "${file#/usr}" 2>/dev/null; done | cut -d: -f1 | sort -u |
+            xargs -n 1 dpkg-query -W -f "\${Package} \${Version}\n"' | sort -u >"$work/found"
+    diff "$work/told" "$work/found"
+    # The program tells the same packages.
+    chroot "$system" /usr/bin/hepar --version --json >"$work/software"
+    diff <(jq -S .packages "$work/software") <(jq -S '[.components[] | select(.purl // "" | startswith("pkg:swift/"))
+        | {key: .name, value: .version}] | from_entries' "$bom")
+}
+
+# Nothing in the image waits for an update of Debian's, security or other. The lists are fetched into a copy.
+image_updates() {
+    local container status=0
+    container=$(image_tool from --pull-never hepar)
+    image_tool run --user 0 --isolation chroot --network host "$container" -- sh -c \
+        'apt-get update -qq && apt-get --simulate upgrade' >"$work/updates" 2>&1 || status=$?
+    image_tool rm "$container" >"$work/out"
+    [ "$status" = 0 ] || { cat "$work/updates"; return 1; }
+    not grep '^Inst ' "$work/updates"
+}
+
 # Runs in the image's files as a container would: read-only root, one volume, a network and processes of its own, no
 # privileges; with the image's user, variables and command.
 image_run() {
@@ -187,6 +217,8 @@ else
         check image.size image_size
         check image.settings image_settings
         check image.contents image_contents
+        check image.sbom-is-what-dpkg-has image_sbom
+        check image.no-update-is-missing image_updates
         check image.first-start-and-token image_tokens
         if image_start 2>"$work/image.start"; then
             check image.health-check-and-user image_health

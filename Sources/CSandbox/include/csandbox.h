@@ -5,8 +5,13 @@
 
 // Starts a program without a shell, in a process group of its own, with every signal as by default, `input` as its
 // standard input (from where the descriptor stands), an empty standard error and no other descriptor. What it writes to
-// its standard output is read from `output`. Its PID, or -1.
-pid_t cs_spawn(const char *path, char *const arguments[], char *const environment[], int input, int *output);
+// its standard output is read from `output`; `turns`, if it is not -1, is its descriptor cs_turns. Its PID, or -1.
+pid_t cs_spawn(
+    const char *path, char *const arguments[], char *const environment[], int input, int turns, int *output);
+enum { cs_turns = 3 };
+
+// Two sockets joined to each other, which no program that is started has. 0, or -1.
+int cs_pair(int ends[2]);
 
 // A descriptor of memory that holds these bytes, to be read from its start; -1 where the system refuses.
 int cs_bytes(const void *bytes, size_t count);
@@ -26,6 +31,8 @@ int cs_has_seccomp(void);
 int cs_confine_files(const char *const readable[], const char *const writable[]);
 
 // Takes from the running process, for good, every system call but those that computing and the use of files need:
-// there are no sockets, no programs to start, no other processes to look into or to signal, and no new executable memory.
+// there are no sockets, no programs to start, no other processes to look into or to signal, no namespaces, no new
+// executable memory, no locks, and no change of a file's rights, owner or times, nor of its length but by who opened it
+// for writing.
 // Others fail with EPERM. 0, or -1; 0 too where the kernel has no filters.
 int cs_confine_calls(void);

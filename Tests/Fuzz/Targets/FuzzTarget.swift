@@ -13,6 +13,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case http
     case config
     case tokens
+    case answer
 
     /// Runs the target once.
     ///
@@ -29,6 +30,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .http: try fuzzConnection(input)
         case .config: try fuzzConfig(input)
         case .tokens: try fuzzTokens(input)
+        case .answer: try fuzzAnswer(input)
         }
     }
 }
