@@ -16,6 +16,8 @@ public final class HeparService: Sendable {
     private let watch: JobWatch
     private let courier: WebhookCourier?
     private let housekeeping: Housekeeping
+    private let auditDesk: AuditDesk
+    private let storage: Storage
     private let lock: SpoolLock
 
     /// The port that is listened on.
@@ -65,11 +67,17 @@ public final class HeparService: Sendable {
         let bench = JobBench(
             workshop: workshop, cores: cores, quarantine: quarantine, config: config, segmenter: segmenter, key: key,
             slices: metrics.slices)
+        let storage = Storage(store: store, spool: spool, config: config, logger: logger)
+        self.storage = storage
+        let auditDesk = AuditDesk(
+            audit, keepDays: config.auditKeepDays, folder: URL(filePath: config.dataFolder), logger: logger)
+        self.auditDesk = auditDesk
         workers = WorkerPool(
             store: store, spool: spool, workers: config.workers, lease: .seconds(config.leaseSeconds),
             maxAttempts: config.attempts, logger: logger
         ) { job, folder, context in
-            try budget.reserving(JobRequest(of: job).memoryBytes ?? 0, checkStop: context.checkCancelled) {
+            defer { storage.measure(job.id) }
+            return try budget.reserving(JobRequest(of: job).memoryBytes ?? 0, checkStop: context.checkCancelled) {
                 try bench.work(on: job, in: folder, context: context)
             }
         }
@@ -78,9 +86,10 @@ public final class HeparService: Sendable {
             logger: logger)
         let routes = Routes(
             config: config, store: store, spool: spool, workers: workers, watch: watch, segmenter: segmenter,
-            budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, metrics: metrics,
-            importer: DicomImporter(executable: program), imports: Places(max(1, config.handlerThreads / 2)),
-            workshop: workshop, cores: cores, quarantine: quarantine, logger: logger)
+            budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, auditDesk: auditDesk, storage: storage,
+            metrics: metrics, importer: DicomImporter(executable: program),
+            imports: Places(max(1, config.handlerThreads / 2)), workshop: workshop, cores: cores,
+            quarantine: quarantine, logger: logger)
         let jobMetrics = try JobMetrics(metrics, store: store, outbox: outbox, spool: spool)
         metrics.registry.onExposition {
             jobMetrics.refresh()
@@ -99,6 +108,8 @@ public final class HeparService: Sendable {
         settings.idleTimeoutSeconds = config.idleTimeoutSeconds
         daemon = try HTTPDaemon(
             settings: settings, logger: logger, plan: { routes.plan($0) }, answer: { routes.answer($0) })
+        auditDesk.start()
+        storage.startMeasuring()
         workers.start()
         housekeeping.start()
         courier?.start()
@@ -111,5 +122,7 @@ public final class HeparService: Sendable {
         watch.end()
         daemon.stop()
         workers.stop(timeout: .seconds(10))
+        storage.end()
+        auditDesk.end()
     }
 }

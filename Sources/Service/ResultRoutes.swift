@@ -110,6 +110,7 @@ extension Routes {
         if !FileManager.default.fileExists(atPath: part.path) {
             let work = PartWork(label: label, mask: mask, part: part, limits: config.volumeLimits, cores: cores)
             _ = try workshop.run(work)
+            storage.measure(job.id)
         }
         return volume(part, "hepar-\(job.id)-\(name)", tag: tag.map { "\($0)-\(name)" })
     }

@@ -8,13 +8,14 @@ extension Routes {
     /// Scores a finished job against a reference that comes later; its report tells the scores from then on.
     func putReference(_ call: Call) throws -> Response {
         _ = try call.query()
-        let (_, folder, _) = try succeeded(call)
+        let (job, folder, _) = try succeeded(call)
         let files = try FormFiles(call.request, bare: "reference", allowed: ["reference"])
         let scores = try score(folder.appending(path: JobFiles.mask), against: try files.required("reference"), call)
         let file = folder.appending(path: JobFiles.report)
         var report = try Report(at: file)
         report.scores = scores
         try report.write(to: file)
+        storage.measure(job.id)
         return .json(200, scores)
     }
 

@@ -6,10 +6,12 @@ import Testing
     /// The whole table, row by row, as docs and openapi.yaml tell it: - none, o own, A all.
     @Test func theRulesAreAsWritten() {
         let columns: [Action] = [
-            .submit, .readJob, .listJobs, .readResult, .changeJob, .deleteJob, .controlQueue, .readAudit, .readMetrics,
+            .submit, .submitStat, .readJob, .listJobs, .readResult, .changeJob, .deleteJob, .controlQueue, .readAudit,
+            .readMetrics,
         ]
         let rows: [(Role, String)] = [
-            (.submit, "A---oo--A"), (.readOwn, "-ooo----A"), (.readAll, "-AAA----A"), (.admin, "AAAAAAAAA"),
+            (.submit, "A----oo--A"), (.stat, "-A-------A"), (.readOwn, "--ooo----A"), (.readAll, "--AAA----A"),
+            (.admin, "AAAAAAAAAA"),
         ]
         #expect(columns.count == Action.allCases.count && rows.count == Role.allCases.count)
         for (role, row) in rows {
