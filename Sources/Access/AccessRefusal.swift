@@ -77,6 +77,9 @@ extension AccessRefusal: CustomStringConvertible {
         case .tooManyFailures(let seconds):
             "Too many requests with a wrong token came from this address. Correct the token and try again in "
                 + "\(max(1, seconds)) s."
+        case .forbidden(.submitStat):
+            "The token does not allow the priority \"stat\". Send the scan as \"routine\", or ask the server's operator for a "
+                + "token with the role \"stat\"."
         case .forbidden(let action):
             "The token does not allow \"\(action.rawValue)\" here. Ask the server's operator for one that does."
         case .forwarded(let field):

@@ -4,7 +4,7 @@ public struct Caller: Equatable, Sendable {
     public let name: String
     /// What the token is for.
     public let roles: Set<Role>
-    /// What the token may have waiting.
+    /// What the token may have waiting, stored and under way.
     public let quota: Quota
 
     /// A caller put together by hand, as tests do.
@@ -44,16 +44,28 @@ public struct Caller: Equatable, Sendable {
     }
 }
 
-/// What one token may have waiting in the queue; the queue itself counts, so that two jobs at once cannot pass.
+/// What one token may have waiting in the queue, stored and under way; the store itself counts what waits and is stored,
+/// so that two jobs at once cannot pass.
 public struct Quota: Equatable, Sendable {
     /// The most jobs; nil: as many as the queue takes.
     public var queuedJobs: Int?
     /// The most bytes of uploads, as sent; nil: as many as the disk takes.
     public var queuedBytes: Int?
+    /// The most bytes that the files of all its jobs may have, finished ones too; nil: what the server grants each token.
+    public var storedBytes: Int?
+    /// The most bytes of uploads under way at once; nil: what the server grants each token.
+    public var inFlightBytes: Int?
 
-    /// A quota; nil is no limit.
-    public init(queuedJobs: Int? = nil, queuedBytes: Int? = nil) {
+    /// A quota; nil is no limit of the token's own.
+    public init(
+        queuedJobs: Int? = nil, queuedBytes: Int? = nil, storedBytes: Int? = nil, inFlightBytes: Int? = nil
+    ) {
         self.queuedJobs = queuedJobs
         self.queuedBytes = queuedBytes
+        self.storedBytes = storedBytes
+        self.inFlightBytes = inFlightBytes
     }
+
+    /// Whether every limit is at least 1.
+    var isValid: Bool { [queuedJobs, queuedBytes, storedBytes, inFlightBytes].allSatisfy { $0 ?? 1 >= 1 } }
 }

@@ -2,6 +2,8 @@
 public enum Role: String, CaseIterable, Sendable {
     /// Sends scans, and withdraws what it sent.
     case submit
+    /// May, beside `submit`, send scans before everyone else's; alone it allows nothing.
+    case stat
     /// Sees the jobs that were sent under its own name.
     case readOwn = "read_own"
     /// Sees every job.
@@ -14,6 +16,8 @@ public enum Role: String, CaseIterable, Sendable {
 public enum Action: String, CaseIterable, Sendable {
     /// Queue a job, have a scan looked at without one, or score masks.
     case submit
+    /// Queue a job with priority `stat`, or queue such a job again; beside ``submit`` or ``changeJob``.
+    case submitStat = "submit_stat"
     /// See a job's state.
     case readJob = "read_job"
     /// See the list of jobs, or the feed of events.
@@ -56,7 +60,7 @@ extension Role {
         switch (self, action) {
         case (.admin, _): .all
         case (_, .readMetrics): .all
-        case (.submit, .submit): .all
+        case (.submit, .submit), (.stat, .submitStat): .all
         case (.submit, .changeJob), (.submit, .deleteJob): .own
         case (.readOwn, .readJob), (.readOwn, .listJobs), (.readOwn, .readResult): .own
         case (.readAll, .readJob), (.readAll, .listJobs), (.readAll, .readResult): .all

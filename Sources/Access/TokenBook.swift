@@ -7,7 +7,7 @@ public struct TokenEntry: Equatable, Sendable {
     let hash: TokenHash
     /// What it is for; at least one.
     public let roles: Set<Role>
-    /// What it may have waiting.
+    /// What it may have waiting, stored and under way.
     public let quota: Quota
     /// When it was made, to the second.
     public let created: Date
@@ -73,7 +73,7 @@ public struct TokenBook: Equatable, Sendable {
         guard isTokenName(entry.name) else { throw .badName(entry.name) }
         guard entry.name != Caller.anonymous.name else { throw .reservedName(entry.name) }
         guard !entry.roles.isEmpty else { throw .noRole(entry.name) }
-        guard entry.quota.queuedJobs ?? 1 >= 1, entry.quota.queuedBytes ?? 1 >= 1 else { throw .badQuota(entry.name) }
+        guard entry.quota.isValid else { throw .badQuota(entry.name) }
         for other in entries {
             guard other.name != entry.name else { throw .nameTaken(entry.name) }
             guard other.hash != entry.hash else { throw .sameToken(other.name, entry.name) }

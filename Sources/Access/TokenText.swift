@@ -10,7 +10,8 @@ import Yams
 ///     roles: [submit, read_own]
 ///     created: "2027-01-31T12:00:00Z"
 ///     expires: "2028-01-31T12:00:00Z"                         # optional
-///     quota: {queued_jobs: 20, queued_bytes: 10737418240}     # optional, as each of the two
+///     quota: {queued_jobs: 20, queued_bytes: 10737418240, stored_bytes: 107374182400, in_flight_bytes: 4294967296}
+///                                                             # optional, as each of the four
 /// ```
 extension TokenBook {
     /// Reads tokens from YAML. Every fault is named with its line, and nothing unknown is passed over: a misspelt
@@ -54,6 +55,8 @@ extension TokenBook {
             let limits = [
                 entry.quota.queuedJobs.map { "queued_jobs: \($0)" },
                 entry.quota.queuedBytes.map { "queued_bytes: \($0)" },
+                entry.quota.storedBytes.map { "stored_bytes: \($0)" },
+                entry.quota.inFlightBytes.map { "in_flight_bytes: \($0)" },
             ].compactMap { $0 }
             if !limits.isEmpty { lines.append("    quota: {\(limits.joined(separator: ", "))}") }
         }
@@ -93,10 +96,12 @@ extension TokenEntry {
 
 extension Quota {
     fileprivate init(_ node: Node) throws(TokenFileError) {
-        let fields = try Fields(node, known: ["queued_jobs", "queued_bytes"])
+        let fields = try Fields(node, known: ["queued_jobs", "queued_bytes", "stored_bytes", "in_flight_bytes"])
         self.init(
             queuedJobs: try fields["queued_jobs"]?.number("queued_jobs"),
-            queuedBytes: try fields["queued_bytes"]?.number("queued_bytes"))
+            queuedBytes: try fields["queued_bytes"]?.number("queued_bytes"),
+            storedBytes: try fields["stored_bytes"]?.number("stored_bytes"),
+            inFlightBytes: try fields["in_flight_bytes"]?.number("in_flight_bytes"))
     }
 }
 

@@ -28,7 +28,7 @@ struct BodyReceiver {
         case .memory(let limit):
             self.limit = limit
             sink = .memory(Data(capacity: min(declared ?? 0, limit, 1 << 20)))
-        case .files(let folder, let limit):
+        case .files(let folder, let limit, _):
             self.limit = limit
             let type = head.headers["content-type"] ?? ""
             let kinds = ["multipart/form-data": FormData.Kind.formData, "multipart/related": .related]

@@ -32,6 +32,7 @@ final class Exchange: Sendable {
         var phase = Phase.head
         var head: CheckedHead?
         var receiver: BodyReceiver?
+        var meter: BodyMeter?
         var status = 0
         var sentBytes = 0
     }
@@ -81,6 +82,7 @@ final class Exchange: Sendable {
                 state.phase = .answered(prepared)
                 return .goOn
             }
+            if case .files(_, _, let meter) = plan { state.meter = meter }
             var declared: Int?
             if case .length(let bytes) = checked.framing { declared = bytes }
             do throws(BodyError) {
@@ -101,6 +103,9 @@ final class Exchange: Sendable {
     func bodyArrived(_ bytes: UnsafeRawBufferPointer, core: DaemonCore) -> Action {
         state.withLock { state in
             guard case .body = state.phase, let id = state.head?.head.id else { return .goOn }
+            if let refusal = state.meter?.take(bytes.count) {
+                return Self.answerEarly(PreparedResponse(refusal, id: id, logger: core.logger), &state)
+            }
             do throws(BodyError) {
                 try state.receiver?.feed(bytes)
                 return .goOn
@@ -187,6 +192,8 @@ final class Exchange: Sendable {
             if case .draining = state.phase { ending = nil }
             if case .left = state.phase { ending = "client gone" }
             let files = state.receiver?.abandon() ?? []
+            state.meter?.end()
+            state.meter = nil
             let head = state.head
             let method = head.map { $0.isHead ? "HEAD" : $0.head.method } ?? "-"
             let path = String((head?.head.path ?? "-").prefix(200))

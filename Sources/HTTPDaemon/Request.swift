@@ -61,7 +61,21 @@ public enum BodyPlan: Sendable {
     /// Keeps the body in memory, whatever its type.
     case memory(limit: Int)
     /// Writes the body to files in `folder`: one for a bare body, one for each file of a multipart body.
-    case files(folder: URL, limit: Int)
+    case files(folder: URL, limit: Int, meter: BodyMeter? = nil)
+}
+
+/// Counts a body while it comes, for limits that several requests share.
+public struct BodyMeter: Sendable {
+    /// Some bytes have come; an answer where they are too many. Asked on a thread that serves sockets.
+    public var take: @Sendable (Int) -> Response?
+    /// The request is over, however it ended; called once.
+    public var end: @Sendable () -> Void
+
+    /// A meter out of what it does.
+    public init(take: @escaping @Sendable (Int) -> Response?, end: @escaping @Sendable () -> Void) {
+        self.take = take
+        self.end = end
+    }
 }
 
 /// One part of a multipart body.

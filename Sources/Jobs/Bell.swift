@@ -2,13 +2,13 @@ import Glibc
 
 /// Wakes threads that wait for something to happen, and counts how often it rang, so that no ring between a look
 /// and the wait that follows is missed. Waits by the monotonic clock: setting the wall clock disturbs nothing.
-final class Bell: @unchecked Sendable {
+package final class Bell: @unchecked Sendable {
     // `rung` is read and written under `lock` only.
     private var rung = 0
     private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init() {
+    package init() {
         pthread_mutex_init(lock, nil)
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
@@ -25,14 +25,14 @@ final class Bell: @unchecked Sendable {
     }
 
     /// How often it rang.
-    var count: Int {
+    package var count: Int {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
         return rung
     }
 
     /// Wakes all who wait.
-    func ring() {
+    package func ring() {
         pthread_mutex_lock(lock)
         rung += 1
         pthread_cond_broadcast(condition)
@@ -40,7 +40,7 @@ final class Bell: @unchecked Sendable {
     }
 
     /// Waits until it has rung more than `count` times, or `timeout` is over.
-    func wait(past count: Int, timeout: Duration) {
+    package func wait(past count: Int, timeout: Duration) {
         var end = timespec()
         clock_gettime(CLOCK_MONOTONIC, &end)
         let (seconds, attoseconds) = max(timeout, .zero).components

@@ -35,6 +35,9 @@ public struct Job: Codable, Sendable, Equatable {
     public var hasReference: Bool
     /// Size of all uploaded files together, in bytes.
     public var uploadBytes: Int
+    /// Size of all files in the job's folder together, in bytes, as last measured: what counts against its owner's quota.
+    /// Files that jobs share count for each.
+    public var storedBytes: Int
     /// How much work the job is, in units that the caller chooses, such as megavoxels; nil where it was not told.
     public var cost: Double?
     /// Who sent the job: the name of a token; nil where no one has to say.
@@ -64,6 +67,7 @@ public struct Job: Codable, Sendable, Equatable {
         options = new.options
         hasReference = new.hasReference
         uploadBytes = new.uploadBytes
+        storedBytes = new.storedBytes
         cost = new.cost
         owner = new.owner
         webhook = new.webhook
@@ -98,12 +102,15 @@ public struct NewJob: Sendable, Equatable {
     public var contentKey: String?
     /// The request that brought the job; see ``Job/request``.
     public var request: String?
+    /// Size of the files that the spool adopted; see ``Job/storedBytes``.
+    public var storedBytes: Int
 
-    /// Describes a job; a fresh name and the present time unless others are given.
+    /// Describes a job; a fresh name and the present time unless others are given, and no more stored than uploaded.
     public init(
         id: JobID = JobID(), options: Data, hasReference: Bool, uploadBytes: Int, createdAt: Date = Date(),
         retryKey: RetryKey? = nil, priority: JobPriority = .routine, cost: Double? = nil, owner: String? = nil,
-        webhook: String? = nil, contentKey: String? = nil, request: String? = nil
+        webhook: String? = nil, contentKey: String? = nil, request: String? = nil,
+        storedBytes: Int? = nil
     ) {
         self.id = id
         self.options = options
@@ -117,6 +124,7 @@ public struct NewJob: Sendable, Equatable {
         self.webhook = webhook
         self.contentKey = contentKey
         self.request = request
+        self.storedBytes = storedBytes ?? uploadBytes
     }
 }
 

@@ -11,17 +11,25 @@ public protocol JobStore: Sendable {
     /// A request whose retry key was accepted before is answered with the job of then, whose name is another than
     /// `new.id`: the new files are the caller's to remove. A key lives as long as its job.
     ///
-    /// - Throws: what ``QueueLimits/check(waiting:owned:bytes:)`` throws; ``JobStoreError/alreadyExists(_:)``;
-    ///   ``JobStoreError/keyReused(_:)``.
+    /// - Throws: what ``QueueLimits`` throw; ``JobStoreError/alreadyExists(_:)``; ``JobStoreError/keyReused(_:)``.
     func enqueue(_ new: NewJob, limits: QueueLimits) throws(JobStoreError) -> Job
 
     /// Accepts a job that has succeeded at once with the result of an earlier one, found by
-    /// ``succeeded(contentKey:)``. The earlier job's result files are already in the new job's folder. As it never
-    /// waits, no limit applies; retry keys are as in ``enqueue(_:limits:)``.
+    /// ``succeeded(contentKey:)``. The earlier job's files are already in the new job's folder. As it never
+    /// waits, only the limit of what its owner stores applies; retry keys are as in ``enqueue(_:limits:)``.
     ///
     /// - Returns: the job, marked with ``Job/copiedFrom``; nil if the earlier one is no longer there or has no result:
     ///   enqueue the new one.
-    func enqueueFinished(_ new: NewJob, copying earlier: JobID) throws(JobStoreError) -> Job?
+    /// - Throws: as ``enqueue(_:limits:)``.
+    func enqueueFinished(
+        _ new: NewJob, copying earlier: JobID, limits: QueueLimits
+    ) throws(JobStoreError) -> Job?
+
+    /// Notes what a job's folder holds now; no error for a job that is not there. See ``Job/storedBytes``.
+    func setStored(_ bytes: Int, of id: JobID) throws(JobStoreError)
+
+    /// What the files of all jobs of an owner have together, in bytes; the sum of what was last noted.
+    func stored(of owner: String) throws(JobStoreError) -> Int
 
     /// The job of this name, or nil if there never was one.
     func job(_ id: JobID) throws(JobStoreError) -> Job?
@@ -39,8 +47,11 @@ public protocol JobStore: Sendable {
     /// time is over.
     func expired(finishedBefore time: Date, limit: Int) throws(JobStoreError) -> [JobID]
 
-    /// Takes the waiting job of the earliest ``Job/rank``, under a lease that no one else holds; nil if none waits, or
-    /// the queue is paused.
+    /// Takes the waiting job whose turn it is, under a lease that no one else holds; nil if none waits, or the queue is
+    /// paused.
+    ///
+    /// The job of the earliest ``Job/rank`` says which priority is served. Within it owners take turns: next is the one
+    /// of those who wait that was served longest ago, and of its jobs the one of the earliest rank.
     ///
     /// First, running jobs whose lease ran out are queued again, cancelled if that was asked for, or failed. A
     /// job that was started `maxAttempts` times fails with a reason and is passed over. `alsoChanged` is told of each
@@ -64,11 +75,11 @@ public protocol JobStore: Sendable {
     /// Queues a failed or cancelled job again, with all its attempts and at the end of its priority's queue. Its upload
     /// is still there, as files go only after the row. Returns the job, or nil if there never was one.
     ///
-    /// - Throws: ``JobStoreError/notRetryable(_:)``; what ``QueueLimits/check(waiting:owned:bytes:)`` throws.
+    /// - Throws: ``JobStoreError/notRetryable(_:)``; what ``QueueLimits`` throw of those that wait.
     func retry(_ id: JobID, limits: QueueLimits, at now: Date) throws(JobStoreError) -> Job?
 
-    /// Removes a finished job's row, with all deliveries of its webhook, and leaves only its name and its events. Remove
-    /// its files afterwards. An unknown name is no error.
+    /// Removes a finished job's row, and leaves only its name, its events, and deliveries that are still to be made.
+    /// Remove its files afterwards. An unknown name is no error.
     ///
     /// - Throws: ``JobStoreError/notFinished(_:)``.
     func remove(_ id: JobID, at now: Date) throws(JobStoreError)
@@ -97,7 +108,8 @@ public protocol JobStore: Sendable {
     /// The number of the last event, also if it was trimmed since; 0 before the first.
     func lastEvent() throws(JobStoreError) -> Int
 
-    /// Drops events from the beginning up to the first that is not older than `time`: the bound of the feed's size.
+    /// Drops events from the beginning up to the first that is not older than `time`, and with them the deliveries of
+    /// their news that were given up: the bound of the feed's size.
     ///
     /// - Returns: how many were dropped.
     @discardableResult
@@ -166,6 +178,8 @@ public enum JobStoreError: Error, Equatable, Sendable {
     case ownerQueueFull(limit: Int)
     /// With the new job the uploads of this owner's waiting jobs, in bytes, would be larger than allowed: status 429.
     case ownerBytesFull(waiting: Int, limit: Int)
+    /// With the new job the files of all this owner's jobs, in bytes, would be more than allowed: status 507.
+    case ownerStorageFull(stored: Int, adding: Int, limit: Int)
     /// The job existed and was removed: status 410.
     case removed(JobID)
     /// Only a finished job can be removed: status 409.
@@ -199,6 +213,9 @@ extension JobStoreError: CustomStringConvertible {
         case .ownerBytesFull(let waiting, let limit):
             "The uploads of your waiting jobs may have \(limit) bytes together; they have \(waiting) bytes without this "
                 + "one. Try again when some have started."
+        case .ownerStorageFull(let stored, let adding, let limit):
+            "The files of your jobs have \(stored) bytes, and this job's \(adding); you may keep \(limit). Delete jobs that "
+                + "you no longer need, or ask the server's operator for more (stored_bytes)."
         case .removed(let id):
             "The job \(id) was deleted."
         case .notFinished(let state):

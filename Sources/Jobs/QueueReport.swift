@@ -1,6 +1,6 @@
 import Foundation
 
-/// The most that may wait in a queue. Running jobs no longer wait.
+/// The most that may wait in a queue, where running jobs no longer wait, and that one owner may keep on the disk.
 public struct QueueLimits: Sendable, Equatable {
     /// Jobs of everyone.
     public var jobs: Int
@@ -8,12 +8,15 @@ public struct QueueLimits: Sendable, Equatable {
     public var ownerJobs: Int?
     /// Bytes that the owner's waiting jobs were uploaded with, the new one included; nil for no limit.
     public var ownerBytes: Int?
+    /// Bytes of the files of all the owner's jobs, finished ones too, the new one included; nil for no limit.
+    public var ownerStored: Int?
 
     /// Limits for all together, and for each owner.
-    public init(jobs: Int, ownerJobs: Int? = nil, ownerBytes: Int? = nil) {
+    public init(jobs: Int, ownerJobs: Int? = nil, ownerBytes: Int? = nil, ownerStored: Int? = nil) {
         self.jobs = jobs
         self.ownerJobs = ownerJobs
         self.ownerBytes = ownerBytes
+        self.ownerStored = ownerStored
     }
 
     /// Whether a job may join those that wait.
@@ -30,6 +33,20 @@ public struct QueueLimits: Sendable, Equatable {
         if let ownerJobs, owned.jobs >= ownerJobs { throw .ownerQueueFull(limit: ownerJobs) }
         if let ownerBytes, owned.bytes > ownerBytes - bytes {
             throw .ownerBytesFull(waiting: owned.bytes, limit: ownerBytes)
+        }
+    }
+
+    /// Whether a job's files may be kept beside those of its owner's other jobs.
+    ///
+    /// - Parameters:
+    ///   - stored: what those have together, in bytes; asked for only where there is a limit.
+    ///   - bytes: size of the new job's files.
+    /// - Throws: ``JobStoreError/ownerStorageFull(stored:adding:limit:)``.
+    public func checkStorage(stored: () throws -> Int, adding bytes: Int) throws {
+        guard let ownerStored else { return }
+        let stored = try stored()
+        guard stored <= ownerStored - bytes else {
+            throw JobStoreError.ownerStorageFull(stored: stored, adding: bytes, limit: ownerStored)
         }
     }
 }

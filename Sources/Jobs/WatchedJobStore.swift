@@ -23,8 +23,10 @@ public struct WatchedJobStore: JobStore {
     }
 
     /// Accepts a job with an earlier result, and tells of it.
-    public func enqueueFinished(_ new: NewJob, copying earlier: JobID) throws(JobStoreError) -> Job? {
-        let job = try base.enqueueFinished(new, copying: earlier)
+    public func enqueueFinished(
+        _ new: NewJob, copying earlier: JobID, limits: QueueLimits
+    ) throws(JobStoreError) -> Job? {
+        let job = try base.enqueueFinished(new, copying: earlier, limits: limits)
         if let job { changed(job.id) }
         return job
     }
@@ -84,6 +86,12 @@ public struct WatchedJobStore: JobStore {
     ) throws(JobStoreError) -> LeaseState {
         try base.renew(claim, stage: stage, progress: progress, until: until)
     }
+
+    /// Notes what a job's folder holds: no change of state.
+    public func setStored(_ bytes: Int, of id: JobID) throws(JobStoreError) { try base.setStored(bytes, of: id) }
+
+    /// What the files of an owner's jobs have together.
+    public func stored(of owner: String) throws(JobStoreError) -> Int { try base.stored(of: owner) }
 
     /// Pauses the queue, or lets it go on.
     public func setPaused(_ isPaused: Bool) throws(JobStoreError) { try base.setPaused(isPaused) }

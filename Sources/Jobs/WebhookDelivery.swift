@@ -14,6 +14,8 @@ public struct WebhookDelivery: Sendable, Equatable {
     public let url: String
     /// When the job ended.
     public let createdAt: Date
+    /// Since when it is tried: when it was made, or last revived.
+    public var since: Date
     /// How often it was tried, the present attempt included.
     public var attempts: Int
     /// When it is tried next; while it is being tried, when its lease ends.
@@ -33,16 +35,30 @@ public struct WebhookDelivery: Sendable, Equatable {
         self.event = event
         self.url = url
         self.createdAt = createdAt
+        since = createdAt
         attempts = 0
         dueAt = createdAt
         isDead = false
+    }
+
+    /// Who is called: scheme, host and port of the URL. What goes to one receiver goes there one at a time.
+    public var receiver: String { Self.receiver(of: url) }
+
+    /// Scheme, host and port of a URL, in lower case and as they are written there.
+    public static func receiver(of url: String) -> String {
+        guard let start = url.range(of: "://") else { return url.lowercased() }
+        let end = url[start.upperBound...].firstIndex { "/?".contains($0) } ?? url.endIndex
+        return url[..<end].lowercased()
     }
 }
 
 /// The rules of a delivery's life, as pure functions; a store writes what they return.
 extension WebhookDelivery {
-    /// How often a delivery is tried: with the delays between, for 11.4 hours.
+    /// How often a delivery is tried: with the delays between, for 11.4 hours, if nothing else keeps it from being tried.
     public static let maxAttempts = 20
+
+    /// For how long it is tried at most: a receiver that is called less often, as it does not answer, has no other bound.
+    public static let longestLife = Duration.seconds(3 * 86_400)
 
     /// The time from the failure of attempt `attempt` (from 1) to the next: 10 s, twice as long each time, at most 1 h;
     /// nil after the last.
@@ -66,7 +82,7 @@ extension WebhookDelivery {
     /// The longest that a receiver may put off a delivery at once.
     public static let longestPause = Duration.seconds(86_400)
 
-    /// The delivery after an attempt failed: due again after the delay, or dead after the last.
+    /// The delivery after an attempt failed: due again after the delay, or dead after the last and after ``longestLife``.
     ///
     /// - Parameter pause: for how long the receiver asked not to be called. It lengthens the delay, to ``longestPause`` at
     ///   most, and never shortens it.
@@ -74,7 +90,8 @@ extension WebhookDelivery {
         var delivery = self
         delivery.token = nil
         delivery.failure = reason
-        if let delay = Self.delay(afterAttempt: attempts) {
+        let isOld = now >= since + Self.longestLife / .seconds(1)
+        if !isOld, let delay = Self.delay(afterAttempt: attempts) {
             delivery.dueAt = now + max(delay, min(pause ?? .zero, Self.longestPause)) / .seconds(1)
         } else {
             delivery.isDead = true
@@ -87,6 +104,7 @@ extension WebhookDelivery {
         guard isDead else { return nil }
         var delivery = self
         delivery.attempts = 0
+        delivery.since = now
         delivery.dueAt = now
         delivery.isDead = false
         return delivery

@@ -99,7 +99,7 @@ private func openToRead(_ file: URL) throws -> DatabaseQueue {
     return try DatabaseQueue(path: file.path, configuration: configuration)
 }
 
-private func checkSchema(_ db: Database) throws {
+func checkSchema(_ db: Database) throws {
     if try jobSchema.hasBeenSuperseded(db) { throw JobStoreError.newerSchema }
     // Migrating the copy would take away the way back to the version that is at work.
     if try !jobSchema.hasCompletedMigrations(db) { throw JobStoreError.olderSchema }

@@ -43,7 +43,9 @@ extension SQLiteJobStore {
             let young = "SELECT seq FROM job_event WHERE at_ms >= ? ORDER BY seq LIMIT 1"
             let first = try Int.fetchOne(db, sql: young, arguments: [time.milliseconds])
             try db.execute(sql: "DELETE FROM job_event WHERE seq < ?", arguments: [first ?? .max])
-            return db.changesCount
+            let dropped = db.changesCount
+            try DeliveryTable.dropDead(ofEventsBefore: first, in: db)
+            return dropped
         }
     }
 }

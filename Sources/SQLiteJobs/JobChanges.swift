@@ -17,7 +17,7 @@ extension SQLiteJobStore {
                 others[job.id] = try change(row.job, to: job, at: now, in: db)
             }
             guard try !isPaused(in: db) else { return (nil as ClaimedJob?, others) }
-            while let row = try JobRow.fetch(db, Self.firstWaiting, [now.milliseconds]).first {
+            while let row = try Turns.next(at: now, in: db) {
                 guard row.job.attempts < maxAttempts, let job = row.job.claimed(at: now) else {
                     guard let job = row.job.givenUp(at: now) else { throw JobStoreError.damaged(row.job.id) }
                     others[job.id] = try change(row.job, to: job, at: now, in: db)
@@ -26,6 +26,7 @@ extension SQLiteJobStore {
                 let token = UUID()
                 let lease = JobRow.Lease(token: token, until: until)
                 let written = try change(row.job, to: job, lease: lease, at: now, in: db)
+                try Turns.served(job, in: db)
                 others[job.id] = nil
                 return (ClaimedJob(job: written, token: token, leaseUntil: until, maxAttempts: maxAttempts), others)
             }
@@ -36,12 +37,6 @@ extension SQLiteJobStore {
     }
 
     static let overdue = "SELECT * FROM job WHERE state = 'running' AND lease_until_ms <= ? ORDER BY id"
-
-    /// Answered by the index alone until the row is found, so that a long queue of jobs put off costs little.
-    static let firstWaiting = """
-        SELECT * FROM job WHERE id =
-            (SELECT id FROM job WHERE state = 'queued' AND not_before_ms <= ? ORDER BY rank_ms, id LIMIT 1)
-        """
 
     /// Reports progress and extends the lease, in one statement whose commit is not synced.
     public func renew(
@@ -94,7 +89,8 @@ extension SQLiteJobStore {
         }
     }
 
-    /// Removes a finished job's row, overwrites its bytes, and keeps the name.
+    /// Removes a finished job's row, overwrites its bytes, and keeps the name. Deliveries hold no more of it than ids and
+    /// states: each stays until it was made or given up.
     public func remove(_ id: JobID, at now: Date) throws(JobStoreError) {
         try write { db in
             guard let job = try row(id, in: db)?.job else { return }

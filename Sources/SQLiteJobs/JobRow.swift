@@ -63,6 +63,7 @@ struct JobRow {
             ("failure_message", job.failure?.message),
             ("has_reference", job.hasReference),
             ("upload_bytes", job.uploadBytes),
+            ("stored_bytes", job.storedBytes),
             ("cost", job.cost),
             ("owner", job.owner),
             ("webhook", job.webhook),
@@ -85,7 +86,8 @@ struct JobRow {
             NewJob(
                 id: id, options: row["options"], hasReference: row["has_reference"], uploadBytes: row["upload_bytes"],
                 createdAt: Date(milliseconds: row["created_ms"]), priority: priority, cost: row["cost"],
-                owner: row["owner"], webhook: row["webhook"], contentKey: row["content_key"], request: row["request"]))
+                owner: row["owner"], webhook: row["webhook"], contentKey: row["content_key"], request: row["request"],
+                storedBytes: row["stored_bytes"]))
         job.state = state
         job.attempts = row["attempts"]
         job.queuedAt = Date(milliseconds: row["queued_ms"])

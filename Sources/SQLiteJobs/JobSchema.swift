@@ -126,5 +126,69 @@ let jobSchema: DatabaseMigrator = {
     migrator.registerMigration("7: requests") { db in
         try db.execute(sql: "ALTER TABLE job ADD COLUMN request TEXT")
     }
+    migrator.registerMigration("8: shares") { db in
+        try db.execute(sql: storageAndTurns)
+        try db.execute(sql: deliveriesThatOutliveTheirJobs)
+        try db.execute(sql: auditThatIsExported)
+    }
     return migrator
 }()
+
+/// What jobs of before hold on the disk is not known yet: the upload stands for it until the files are measured.
+private let storageAndTurns = """
+    ALTER TABLE job ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
+    UPDATE job SET stored_bytes = upload_bytes;
+    CREATE INDEX job_by_owner_stored ON job (owner, stored_bytes) WHERE owner IS NOT NULL;
+    CREATE INDEX job_by_turn ON job (state, priority, owner, rank_ms, id, not_before_ms, cost);
+    CREATE TABLE turn (
+        priority TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        served INTEGER NOT NULL,
+        PRIMARY KEY (priority, owner)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX turn_by_served ON turn (priority, served, owner);
+    INSERT INTO turn (priority, owner, served) SELECT DISTINCT priority, coalesce(owner, ''), 0 FROM job;
+    CREATE TRIGGER job_takes_turns AFTER INSERT ON job BEGIN
+        INSERT OR IGNORE INTO turn (priority, owner, served)
+        SELECT new.priority, coalesce(new.owner, ''), 1 + coalesce(max(served), 0) FROM turn WHERE priority = new.priority;
+    END;
+    """
+
+/// A delivery has no part in its job any more. Numbers go on where they were: none is given twice.
+private let deliveriesThatOutliveTheirJobs = """
+    CREATE TABLE delivery_alone (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_id TEXT NOT NULL,
+        state TEXT NOT NULL,
+        event_seq INTEGER NOT NULL,
+        url TEXT NOT NULL,
+        receiver TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        since_ms INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        due_ms INTEGER NOT NULL,
+        token TEXT,
+        failure TEXT,
+        is_dead INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO delivery_alone
+        SELECT id, job_id, state, event_seq, url,
+            lower(substr(url, 1, instr(url, '://') + 1 + instr(substr(url, instr(url, '://') + 3) || '/', '/'))),
+            created_ms, created_ms, attempts, due_ms, token, failure, is_dead
+        FROM delivery;
+    DELETE FROM sqlite_sequence WHERE name = 'delivery_alone';
+    INSERT INTO sqlite_sequence (name, seq) SELECT 'delivery_alone', seq FROM sqlite_sequence WHERE name = 'delivery';
+    DROP TABLE delivery;
+    ALTER TABLE delivery_alone RENAME TO delivery;
+    CREATE INDEX delivery_by_due ON delivery (is_dead, due_ms, id, receiver);
+    """
+
+/// Entries are removed only once they were exported, and told so.
+private let auditThatIsExported = """
+    ALTER TABLE audit ADD COLUMN count INTEGER NOT NULL DEFAULT 1;
+    CREATE TABLE audit_exported (last INTEGER NOT NULL) STRICT;
+    INSERT INTO audit_exported (last) VALUES (0);
+    DROP TRIGGER audit_is_not_removed;
+    CREATE TRIGGER audit_is_not_removed BEFORE DELETE ON audit WHEN old.seq > (SELECT last FROM audit_exported)
+        BEGIN SELECT raise(ABORT, 'audit entries are removed only after their export'); END;
+    """

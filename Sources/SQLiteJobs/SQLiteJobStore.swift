@@ -40,17 +40,21 @@ public final class SQLiteJobStore: JobStore {
         try write { db in
             if let key = new.retryKey, let earlier = try self.job(under: key, in: db) { return earlier }
             try self.checkRoom(in: limits, owner: new.owner, bytes: new.uploadBytes, in: db)
+            try self.checkStorage(in: limits, of: new, in: db)
             return try self.insert(Job(new), key: new.retryKey, in: db)
         }
     }
 
     /// Accepts a job that succeeds in the same transaction, with the result that the earlier job has in it.
-    public func enqueueFinished(_ new: NewJob, copying earlier: JobID) throws(JobStoreError) -> Job? {
+    public func enqueueFinished(
+        _ new: NewJob, copying earlier: JobID, limits: QueueLimits
+    ) throws(JobStoreError) -> Job? {
         try write { db in
             if let key = new.retryKey, let same = try self.job(under: key, in: db) { return same }
             let source = try JobRow.fetch(db, Self.byName, [earlier.description]).first?.job
             let accepted = Job(new)
             guard let source, let finished = accepted.reusing(source, at: new.createdAt) else { return nil }
+            try self.checkStorage(in: limits, of: new, in: db)
             let written = try self.insert(accepted, key: new.retryKey, in: db)
             return try self.change(written, to: finished, at: new.createdAt, in: db)
         }

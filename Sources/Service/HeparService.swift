@@ -17,6 +17,8 @@ public final class HeparService: Sendable {
     private let courier: WebhookCourier?
     private let housekeeping: Housekeeping
     private let places: Places
+    private let auditDesk: AuditDesk
+    private let storage: Storage
     private let lock: SpoolLock
 
     /// The port that is listened on.
@@ -65,11 +67,17 @@ public final class HeparService: Sendable {
         let bench = JobBench(
             workshop: workshop, cores: cores, quarantine: quarantine, config: config, segmenter: segmenter, key: key,
             slices: metrics.slices)
+        let storage = Storage(store: store, spool: spool, config: config, logger: logger)
+        self.storage = storage
+        let auditDesk = AuditDesk(
+            audit, keepDays: config.auditKeepDays, folder: URL(filePath: config.dataFolder), logger: logger)
+        self.auditDesk = auditDesk
         workers = WorkerPool(
             store: store, spool: spool, workers: config.workers, lease: .seconds(config.leaseSeconds),
             maxAttempts: config.attempts, logger: logger
         ) { job, folder, context in
-            try budget.reserving(JobRequest(of: job).memoryBytes ?? 0, checkStop: context.checkCancelled) {
+            defer { storage.measure(job.id) }
+            return try budget.reserving(JobRequest(of: job).memoryBytes ?? 0, checkStop: context.checkCancelled) {
                 try bench.work(on: job, in: folder, context: context)
             }
         }
@@ -80,8 +88,8 @@ public final class HeparService: Sendable {
         self.places = places
         let routes = Routes(
             config: config, store: store, spool: spool, workers: workers, watch: watch, segmenter: segmenter,
-            budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, metrics: metrics,
-            importer: DicomImporter(executable: program), places: places, workshop: workshop,
+            budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, auditDesk: auditDesk, storage: storage,
+            metrics: metrics, importer: DicomImporter(executable: program), places: places, workshop: workshop,
             cores: cores, quarantine: quarantine, logger: logger)
         let jobMetrics = try JobMetrics(metrics, store: store, outbox: outbox, spool: spool)
         metrics.registry.onExposition {
@@ -105,6 +113,8 @@ public final class HeparService: Sendable {
             settings: settings, logger: logger, isVital: { Routes.isVital($0) },
             isExempt: { gate.doorkeeper.isTrustedProxy($0) }, plan: { routes.plan($0) },
             answer: { routes.answer($0) })
+        auditDesk.start()
+        storage.startMeasuring()
         workers.start()
         housekeeping.start()
         courier?.start()
@@ -118,5 +128,7 @@ public final class HeparService: Sendable {
         places.end()
         daemon.stop()
         workers.stop(timeout: .seconds(10))
+        storage.end()
+        auditDesk.end()
     }
 }

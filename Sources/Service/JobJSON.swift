@@ -27,6 +27,7 @@ struct JobJSON: Codable, Sendable {
     let cancelRequested: Bool
     let hasReference: Bool
     let uploadBytes: Int
+    let storedBytes: Int
     let priority: JobPriority
     @Nullable var estimatedSecondsLeft: Double?
     @Nullable var memoryMib: Int?
@@ -50,6 +51,7 @@ struct JobJSON: Codable, Sendable {
         case cancelRequested = "cancel_requested"
         case hasReference = "has_reference"
         case uploadBytes = "upload_bytes"
+        case storedBytes = "stored_bytes"
         case priority
         case estimatedSecondsLeft = "estimated_seconds_left"
         case memoryMib = "memory_mib"
@@ -78,6 +80,7 @@ struct JobJSON: Codable, Sendable {
         cancelRequested = job.cancelRequested
         hasReference = job.hasReference
         uploadBytes = job.uploadBytes
+        storedBytes = job.storedBytes
         priority = job.priority
         createdAt = job.createdAt
         options = request?.options ?? .init()

@@ -24,17 +24,17 @@ extension Routes {
     func state(_ call: Call) throws -> Handling {
         let query = try call.query("wait")
         let job = try job(call)
-        guard let text = query["wait"] else { return .now(try answer(job)) }
+        guard let text = query["wait"] else { return .now(try answer(job, call)) }
         guard let seconds = Int(text), (0...Self.longestWait).contains(seconds) else {
             throw Problem(400, "bad_query", "wait must be a whole number of seconds from 0 to \(Self.longestWait).")
         }
-        guard !job.state.isFinal, seconds > 0 else { return .now(try answer(job)) }
+        guard !job.state.isFinal, seconds > 0 else { return .now(try answer(job, call)) }
         return .later { [self] reply in
             @Sendable func send() {
                 do {
                     try check(call)
                     guard let now = try store.job(job.id) else { throw JobStoreError.removed(job.id) }
-                    reply.send(try answer(now))
+                    reply.send(try answer(now, call))
                 } catch {
                     reply.send(Self.response(to: error, call.logger))
                 }
@@ -52,9 +52,12 @@ extension Routes {
         JobJSON(job, timeLeft: job.state.isFinal ? nil : try store.estimate(for: job.id, workers: config.workers))
     }
 
-    /// A job, and when to ask again.
-    private func answer(_ job: Job) throws -> Response {
+    /// A job, and when to ask again. Who is shown the UIDs of a scan is kept.
+    private func answer(_ job: Job, _ call: Call) throws -> Response {
         let shown = try shown(job)
+        if shown.dicom?.uids != nil {
+            record("uids.read", by: call.caller, job: job.id, outcome: AuditEntry.done, request: call.request.head)
+        }
         var response = Response.json(200, shown)
         if let left = shown.estimatedSecondsLeft {
             response.headers.append(("Retry-After", "\(min(max(Int(left.rounded(.up)), 1), 3_600))"))
@@ -86,7 +89,14 @@ extension Routes {
         }
         let jobs = try store.jobs(filter)
         let next = jobs.count == filter.limit ? jobs.last.map { "\($0.id)" } : nil
-        return .json(200, JobListJSON(jobs: jobs.map { JobJSON($0) }, next: next))
+        let shown = jobs.map { JobJSON($0) }
+        let withUIDs = shown.count { $0.dicom?.uids != nil }
+        if withUIDs > 0 {
+            record(
+                "uids.list", by: call.caller, job: nil, outcome: AuditEntry.done, request: call.request.head,
+                count: withUIDs)
+        }
+        return .json(200, JobListJSON(jobs: shown, next: next))
     }
 
     /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.

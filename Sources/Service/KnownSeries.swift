@@ -10,9 +10,11 @@ extension ServiceMetrics {
         for state in JobState.allCases where state.isFinal { jobsFinished.add(0, state.rawValue) }
         for stage in ["liver", "lesions"] { slices.add(0, stage) }
         for code in ["attempts_exhausted", "internal_error", "poison", "upload_lost"] { jobFailures.add(0, code) }
-        for outcome in ["accepted", "internal", "queue_full", "quota_used", "storage_failed", "storage_full"] {
-            uploads.add(0, outcome)
-        }
+        let outcomes = [
+            "accepted", "in_flight_full", "internal", "queue_full", "quota_used", "storage_failed", "storage_full",
+            "stored_quota_used",
+        ]
+        for outcome in outcomes { uploads.add(0, outcome) }
         for outcome in ["delivered", "no_answer", "no_connection", "other", "redirect", "timeout", "unknown_host"] {
             webhookDeliveries.add(0, outcome)
         }

@@ -16,6 +16,7 @@ extension Routes {
         let query = try call.query("after", "limit")
         let after = try Self.number(query["after"], "after", in: 0...Self.largestNumber) ?? 0
         let limit = try Self.number(query["limit"], "limit", in: 1...1_000) ?? 100
+        auditDesk.flush()
         let entries = try audit.entries(after: after, limit: limit)
         return .json(200, AuditJSON(entries: entries.map(AuditEntryJSON.init), last: entries.last?.sequence ?? after))
     }
@@ -51,16 +52,14 @@ extension Routes {
         return number
     }
 
-    /// Keeps who did what. What was done stays done if this fails: the log says so.
+    /// Keeps who did what, and how it ended: `ok`, or a status. What was done is on the disk before it is answered; a
+    /// refusal is only handed over, as threads that serve sockets refuse too.
     func record(
-        _ action: String, by caller: Caller, job: JobID?, outcome: String, request: RequestHead, logger: Logger
+        _ action: String, by caller: Caller, job: JobID?, outcome: String, request: RequestHead, count: Int = 1
     ) {
-        do {
-            try audit.append(
-                AuditEntry(actor: caller.name, action: action, job: job, outcome: outcome, request: request.id))
-        } catch {
-            logger.error("audit entry lost", metadata: ["action": "\(action)", "error": "\(type(of: error))"])
-        }
+        let entry = AuditEntry(
+            actor: caller.name, action: action, job: job, outcome: outcome, request: request.id, count: count)
+        if outcome == AuditEntry.done { auditDesk.keep(entry) } else { auditDesk.note(entry) }
     }
 }
 
@@ -84,6 +83,7 @@ struct AuditEntryJSON: Codable, Sendable {
     @Nullable var job: String?
     let outcome: String
     @Nullable var request: String?
+    let count: Int
 
     init(_ entry: AuditEntry) {
         sequence = entry.sequence
@@ -91,6 +91,7 @@ struct AuditEntryJSON: Codable, Sendable {
         actor = entry.actor
         action = entry.action
         outcome = entry.outcome
+        count = entry.count
         job = entry.job.map { "\($0)" }
         request = entry.request
     }

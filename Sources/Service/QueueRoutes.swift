@@ -27,6 +27,7 @@ extension Routes {
     func retry(_ call: Call) throws -> Response {
         _ = try call.query()
         let job = try job(call)
+        if job.priority == .stat { try call.caller.check(.submitStat) }
         guard JobFiles.uploaded("image", in: spool.folder(of: job.id)) != nil else {
             throw Problem(409, "upload_lost", "The scan is no longer on the server's disk. Send it again.")
         }

@@ -116,6 +116,7 @@ extension Routes {
                 let work = PartWork(label: label, mask: mask, part: part, limits: config.volumeLimits, cores: cores)
                 _ = try workshop.run(work)
             }
+            storage.measure(job.id)
             return response
         }
     }

@@ -21,6 +21,8 @@ struct Routes: Sendable {
     let gate: Gate
     let outbox: Outbox
     let audit: AuditLog
+    let auditDesk: AuditDesk
+    let storage: Storage
     let metrics: ServiceMetrics
     let importer: DicomImporter
     let places: Places
@@ -76,7 +78,9 @@ struct Routes: Sendable {
         Route(method: "POST", path: "/v1/jobs", action: .submit, takesFiles: true, audited: "job.submit") {
             try $0.submit($1)
         },
-        Route(method: "POST", path: "/v1/scans", action: .submit, takesFiles: true) { try $0.judgeScan($1) },
+        Route(method: "POST", path: "/v1/scans", action: .submit, takesFiles: true, audited: "scan.judge") {
+            try $0.judgeScan($1)
+        },
         Route(
             method: "POST", path: "/v1/dicomweb/studies", action: .submit, takesFiles: true, audited: "job.submit"
         ) { try $0.storeInstances($1) },
@@ -116,7 +120,9 @@ struct Routes: Sendable {
         Route(method: "POST", path: "/v1/queue/resume", action: .controlQueue, audited: "queue.resume") {
             .now(try $0.resume($1))
         },
-        Route(method: "POST", path: "/v1/evaluations", action: .submit, takesFiles: true) { try $0.evaluate($1) },
+        Route(method: "POST", path: "/v1/evaluations", action: .submit, takesFiles: true, audited: "masks.score") {
+            try $0.evaluate($1)
+        },
         Route(method: "GET", path: "/v1/signing-key", action: .readJob) { routes, call in
             _ = try call.query()
             return .now(.json(200, SigningKeyJSON(routes.key)))
@@ -171,7 +177,7 @@ struct Routes: Sendable {
             metrics.httpRequests.add(1, route.path, route.method, "\(error.status)")
             // Strangers' requests are counted and limited; they would fill the table.
             if let action = route.audited, caller != .unknown {
-                record(action, by: caller, job: nil, outcome: "\(error.status)", request: head, logger: logger)
+                record(action, by: caller, job: nil, outcome: "\(error.status)", request: head)
             }
             return .refuse(error.problem.response)
         }
@@ -179,7 +185,22 @@ struct Routes: Sendable {
             metrics.httpRequests.add(1, route.path, route.method, "429")
             return .refuse(Places.Refusal.ownShare.problem(share: places.share).response)
         }
-        return route.takesFiles ? .files(folder: spool.incoming, limit: config.uploadLimitMiB << 20) : .none
+        guard route.takesFiles else { return .none }
+        let limit = config.uploadLimitMiB << 20
+        let declared = head.headers["Content-Length"].flatMap { Int($0) }
+        // What is too large for everyone is refused as such, before a byte of it.
+        guard declared ?? 0 <= limit else { return .files(folder: spool.incoming, limit: limit) }
+        do {
+            let meter = try storage.meter(for: caller, declared: declared)
+            return .files(folder: spool.incoming, limit: limit, meter: meter)
+        } catch {
+            metrics.httpRequests.add(1, route.path, route.method, "\(error.status)")
+            metrics.uploads.add(1, error.code)
+            if let action = route.audited {
+                record(action, by: caller, job: nil, outcome: "\(error.status)", request: head)
+            }
+            return .refuse(error.response)
+        }
     }
 
     func answer(_ request: Request) -> Answer {
@@ -246,8 +267,7 @@ struct Routes: Sendable {
             let made = response.headers.first { $0.0 == "Location" }?.1.split(separator: "/").last
             record(
                 action, by: call.caller, job: JobID(made.map(String.init) ?? call.id),
-                outcome: response.status < 400 ? "ok" : "\(response.status)", request: call.request.head,
-                logger: call.logger)
+                outcome: response.status < 400 ? AuditEntry.done : "\(response.status)", request: call.request.head)
         }
         return response
     }
@@ -260,8 +280,7 @@ struct Routes: Sendable {
         if route.takesFiles { metrics.uploads.add(1, problem.code) }
         if let action = route.audited {
             record(
-                action, by: call.caller, job: JobID(call.id), outcome: "\(problem.status)",
-                request: call.request.head, logger: call.logger)
+                action, by: call.caller, job: JobID(call.id), outcome: "\(problem.status)", request: call.request.head)
         }
         return problem.response
     }
@@ -311,6 +330,8 @@ struct Routes: Sendable {
             return queueFull(limit, retryAfterSeconds: 60)
         case JobStoreError.ownerQueueFull, JobStoreError.ownerBytesFull:
             return Problem(429, "quota_used", "\(error)", headers: [("Retry-After", "60")])
+        case JobStoreError.ownerStorageFull:
+            return Problem(507, "stored_quota_used", "\(error)", headers: [("Retry-After", "600")])
         case JobStoreError.keyReused:
             return Problem(409, "key_reused", "\(error)")
         case JobStoreError.notRetryable:

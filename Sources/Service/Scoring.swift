@@ -8,7 +8,7 @@ extension Routes {
     /// Scores a finished job against a reference that comes later; its report tells the scores from then on.
     func putReference(_ call: Call) throws -> Handling {
         _ = try call.query()
-        let (_, folder, _) = try succeeded(call)
+        let (job, folder, _) = try succeeded(call)
         let files = try FormFiles(call.request, bare: "reference", allowed: ["reference"])
         let reference = try files.required("reference")
         return .inPlace(.scoring) { [self] in
@@ -17,6 +17,7 @@ extension Routes {
             var report = try Report(at: file)
             report.scores = scores
             try report.write(to: file)
+            storage.measure(job.id)
             return .json(200, scores)
         }
     }

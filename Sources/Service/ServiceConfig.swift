@@ -59,6 +59,12 @@ public struct ServiceConfig: Equatable, Sendable {
     public var resultsKeepDays = 0
     /// Days that events are kept.
     public var eventsKeepDays = 90
+    /// Days that audit entries stay in the table before they are moved into files; 0 keeps them there.
+    public var auditKeepDays = 365
+    /// MiB that the files of a token's jobs may have, where the token has no quota of its own; 0 takes half of the disk.
+    public var storedMiB = 0
+    /// MiB of uploads that a token may have under way, where it has no quota of its own.
+    public var inFlightMiB = 4096
     /// The most voxels of a scan, in millions.
     public var voxelLimitMillions = 600
     /// The most MiB that a scan may inflate to.
@@ -170,6 +176,9 @@ extension ServiceConfig {
         memoryLimitMiB = settings.number("jobs.memory_limit_mib", default: memoryLimitMiB, in: 0...16_777_216)
         resultsKeepDays = settings.number("data.results_keep_days", default: resultsKeepDays, in: 0...36_500)
         eventsKeepDays = settings.number("data.events_keep_days", default: eventsKeepDays, in: 1...36_500)
+        auditKeepDays = settings.number("data.audit_keep_days", default: auditKeepDays, in: 0...36_500)
+        storedMiB = settings.number("quota.stored_mib", default: storedMiB, in: 0...16_777_216)
+        inFlightMiB = settings.number("quota.in_flight_mib", default: inFlightMiB, in: 1...1_048_576)
         voxelLimitMillions = settings.number("scan.voxel_limit_millions", default: voxelLimitMillions, in: 1...2_000)
         inflatedLimitMiB = settings.number("scan.inflated_limit_mib", default: inflatedLimitMiB, in: 1...16_384)
         inflationRatio = settings.number("scan.inflation_ratio", default: inflationRatio, in: 10...1_100)
@@ -199,6 +208,8 @@ extension ServiceConfig {
             ("jobs.lease_seconds", "\(leaseSeconds)"), ("jobs.attempts", "\(attempts)"),
             ("jobs.memory_limit_mib", "\(memoryLimitMiB)"),
             ("data.results_keep_days", "\(resultsKeepDays)"), ("data.events_keep_days", "\(eventsKeepDays)"),
+            ("data.audit_keep_days", "\(auditKeepDays)"), ("quota.stored_mib", "\(storedMiB)"),
+            ("quota.in_flight_mib", "\(inFlightMiB)"),
             ("scan.voxel_limit_millions", "\(voxelLimitMillions)"),
             ("scan.inflated_limit_mib", "\(inflatedLimitMiB)"), ("scan.inflation_ratio", "\(inflationRatio)"),
             ("log.level", logLevel),

@@ -39,15 +39,18 @@ extension Routes {
     /// Queues a job, or finds the one that answers the request already; with the header fields that tell of it.
     private func accept(_ call: Call) throws -> (job: Job, headers: [(String, String)]) {
         let query = try call.query("priority", "webhook", "study", "series", "acquisition", "uids")
+        var webhook: String?
         if let url = query["webhook"] {
             do {
-                _ = try gate.webhooks.target(url)
+                webhook = try gate.webhooks.target(url).url
             } catch {
                 throw Problem(422, error.code, "\(error)")
             }
         }
         // Before the scan is read, which may take minutes.
         let priority = try priority(query["priority"])
+        if priority == .stat { try call.caller.check(.submitStat) }
+        try storage.checkRoom(for: call.caller)
         let headers = call.request.head.headers
         let requestKey = try RequestKey(headers)
         let upload = try Upload(call.request)
@@ -62,11 +65,11 @@ extension Routes {
         let new = NewJob(
             options: try JSONEncoder.hepar.encode(request), hasReference: upload.reference != nil,
             uploadBytes: upload.bytes, retryKey: key, priority: priority,
-            cost: judged.cost.work, owner: call.caller.name, webhook: query["webhook"], contentKey: judged.contentKey,
+            cost: judged.cost.work, owner: call.caller.name, webhook: webhook, contentKey: judged.contentKey,
             request: call.request.head.id)
         let isFresh = headers["Cache-Control"]?.lowercased().contains("no-cache") == true
         let job =
-            try (isFresh ? nil : finished(new, upload, files: judged.files))
+            try (isFresh ? nil : finished(new, upload, by: call.caller))
             ?? enqueue(new, files: judged.files, by: call.caller)
         let isNew = job.id == new.id
         if isNew {
@@ -92,20 +95,23 @@ extension Routes {
         return priority
     }
 
-    /// What may wait in the queue, of all and of this caller.
+    /// What may wait in the queue, of all and of this caller, and what of this caller may be kept.
     func limits(for caller: Caller) -> QueueLimits {
         QueueLimits(
-            jobs: config.queueLimit, ownerJobs: caller.quota.queuedJobs, ownerBytes: caller.quota.queuedBytes)
+            jobs: config.queueLimit, ownerJobs: caller.quota.queuedJobs, ownerBytes: caller.quota.queuedBytes,
+            ownerStored: storage.storedLimit(of: caller))
     }
 
     /// Keeps the files and queues the job; if an earlier request with the same key has, its job is returned and the
     /// files are dropped.
     func enqueue(_ new: NewJob, files: [(from: URL, name: String)], by caller: Caller) throws -> Job {
-        try keep(new, files: files) { try store.enqueue(new, limits: limits(for: caller)) }!
+        try keep(new, files: files) { new in try store.enqueue(new, limits: limits(for: caller)) }!
     }
 
-    /// The job with the result of an earlier one of the same scan; nil if there is none.
-    private func finished(_ new: NewJob, _ upload: Upload, files: [(from: URL, name: String)]) throws -> Job? {
+    /// The job with the result of an earlier one of the same scan; nil if there is none. It takes no room on the disk but
+    /// for its report: all else are links to the earlier job's files, the scan as well. That is the file that the report's
+    /// hash tells; what was sent has the same voxels and geometry.
+    private func finished(_ new: NewJob, _ upload: Upload, by caller: Caller) throws -> Job? {
         guard let key = new.contentKey, let earlier = try store.succeeded(contentKey: key) else { return nil }
         let folder = spool.folder(of: earlier.id)
         var links: [(from: URL, name: String)] = []
@@ -127,20 +133,26 @@ extension Routes {
             let copy = spool.incoming.appending(path: "\(new.id)-\(JobFiles.report)")
             links.append((from: copy, name: JobFiles.report))
             try report.write(to: copy)
+            guard let image = JobFiles.uploaded("image", in: folder) else { return nil }
+            try link(image, as: image.lastPathComponent)
         } catch {
             // The earlier job was deleted meanwhile.
             return nil
         }
-        // The upload stays where it is until the job is there: it may have to be queued after all.
-        for file in files { try link(file.from, as: file.name) }
-        return try keep(new, files: links) { try store.enqueueFinished(new, copying: earlier.id) }
+        return try keep(new, files: links) { new in
+            try store.enqueueFinished(new, copying: earlier.id, limits: limits(for: caller))
+        }
     }
 
     /// Puts the files into the new job's folder, and removes them again unless `enter` makes the job.
-    private func keep(_ new: NewJob, files: [(from: URL, name: String)], _ enter: () throws -> Job?) throws -> Job? {
+    private func keep(
+        _ new: NewJob, files: [(from: URL, name: String)], _ enter: (NewJob) throws -> Job?
+    ) throws -> Job? {
         try spool.adopt(files: files, for: new.id)
+        var new = new
+        new.storedBytes = spool.storedBytes(of: new.id)
         do {
-            let job = try enter()
+            let job = try enter(new)
             if job?.id != new.id { try spool.remove(new.id) }
             return job
         } catch {

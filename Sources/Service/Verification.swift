@@ -58,7 +58,8 @@ extension Routes {
             verifies: Verification.Earlier(job: "\(job.id)", statement: provenance.statement))
         let new = NewJob(
             id: id, options: try JSONEncoder.hepar.encode(request), hasReference: false, uploadBytes: job.uploadBytes,
-            priority: job.priority, cost: job.cost, owner: call.caller.name)
+            priority: call.caller.reach(.submitStat) == .none && job.priority == .stat ? .routine : job.priority,
+            cost: job.cost, owner: call.caller.name)
         let queued = try enqueue(new, files: [(from: link, name: image.lastPathComponent)], by: call.caller)
         workers.wake()
         call.logger.info("verification queued", metadata: ["job": "\(queued.id)", "of": "\(job.id)"])

@@ -31,6 +31,9 @@ public struct WebhookTargets: Sendable {
         prefixes.filter { $0.url.scheme == "http" && !$0.isLoopback }.map(\.url.text)
     }
 
+    /// How many servers are on the list: schemes, hosts and ports, whatever their paths.
+    public var servers: Int { Set(prefixes.map { "\($0.url.scheme)://\($0.url.host):\($0.url.port)" }).count }
+
     /// The target that `url` names.
     ///
     /// To be asked when a job comes, and again before a webhook is sent: the list may have changed meanwhile.

@@ -32,7 +32,8 @@ struct Token: ParsableCommand {
         @Option(
             name: .customLong("role"), parsing: .upToNextOption,
             help: """
-                submit: send scans, withdraw them; read_own: see its own jobs; read_all: see every job; admin: everything.
+                submit: send scans, withdraw them; stat: beside submit, send them with priority stat; read_own: see its own \
+                jobs; read_all: see every job; admin: everything.
                 """)
         var roles: [Role]
 
@@ -42,18 +43,29 @@ struct Token: ParsableCommand {
         @Option(help: "The most MiB of uploads it may have waiting. (default: as many as the disk takes)")
         var queuedMib: Int?
 
+        @Option(help: "The most MiB that its jobs' files may have. (default: quota.stored_mib of the server)")
+        var storedMib: Int?
+
+        @Option(help: "The most MiB of uploads under way at once. (default: quota.in_flight_mib of the server)")
+        var inFlightMib: Int?
+
         @Option(help: "Refuse it from so many days on. (default: never)")
         var expiresInDays: Int?
 
         func run() throws {
-            let quota = Quota(queuedJobs: queuedJobs, queuedBytes: queuedMib.map { $0 << 20 })
+            let quota = Quota(
+                queuedJobs: queuedJobs, queuedBytes: queuedMib.map { $0 << 20 },
+                storedBytes: storedMib.map { $0 << 20 }, inFlightBytes: inFlightMib.map { $0 << 20 })
             let expires = expiresInDays.map { Date() + Double($0) * 86_400 }
             print(try file.tokens.add(name: name, roles: Set(roles), quota: quota, expires: expires).text)
         }
 
         func validate() throws {
-            guard queuedMib.map({ (1...1 << 32).contains($0) }) ?? true else {
-                throw ValidationError("--queued-mib must be from 1 to \(1 << 32).")
+            let sizes = [("--queued-mib", queuedMib), ("--stored-mib", storedMib), ("--in-flight-mib", inFlightMib)]
+            for (option, mebibytes) in sizes {
+                guard mebibytes.map({ (1...1 << 32).contains($0) }) ?? true else {
+                    throw ValidationError("\(option) must be from 1 to \(1 << 32).")
+                }
             }
             guard expiresInDays.map({ (1...36_500).contains($0) }) ?? true else {
                 throw ValidationError("--expires-in-days must be from 1 to 36500.")
@@ -76,6 +88,8 @@ struct Token: ParsableCommand {
                 }
                 if let jobs = entry.quota.queuedJobs { facts.append("at most \(jobs) jobs waiting") }
                 if let bytes = entry.quota.queuedBytes { facts.append("at most \(bytes >> 20) MiB waiting") }
+                if let bytes = entry.quota.storedBytes { facts.append("at most \(bytes >> 20) MiB stored") }
+                if let bytes = entry.quota.inFlightBytes { facts.append("at most \(bytes >> 20) MiB under way") }
                 print(facts.joined(separator: "  "))
             }
         }

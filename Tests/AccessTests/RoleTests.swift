@@ -6,11 +6,12 @@ import Testing
     /// The whole table, row by row, as docs and openapi.yaml tell it: - none, o own, A all.
     @Test func theRulesAreAsWritten() {
         let columns: [Action] = [
-            .submit, .readJob, .listJobs, .readResult, .changeJob, .deleteJob, .controlQueue, .readAudit, .readMetrics,
-            .readInfo,
+            .submit, .submitStat, .readJob, .listJobs, .readResult, .changeJob, .deleteJob, .controlQueue, .readAudit,
+            .readMetrics, .readInfo,
         ]
         let rows: [(Role, String)] = [
-            (.submit, "A---oo--A-"), (.readOwn, "-ooo----A-"), (.readAll, "-AAA----A-"), (.admin, "AAAAAAAAAA"),
+            (.submit, "A----oo--A-"), (.stat, "-A-------A-"), (.readOwn, "--ooo----A-"), (.readAll, "--AAA----A-"),
+            (.admin, "AAAAAAAAAAA"),
         ]
         #expect(columns.count == Action.allCases.count && rows.count == Role.allCases.count)
         for (role, row) in rows {

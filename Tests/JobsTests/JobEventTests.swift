@@ -118,7 +118,8 @@ import Testing
             try store.runOne(.succeeded(result: Data()))
             let copy = try #require(
                 try store.enqueueFinished(
-                    NewJob(options: Data(), hasReference: false, uploadBytes: 1, createdAt: time(1)), copying: first)
+                    NewJob(options: Data(), hasReference: false, uploadBytes: 1, createdAt: time(1)), copying: first,
+                    limits: QueueLimits(jobs: 9))
             ).id
             let other = try store.enqueueOne().id
             let late = try #require(try store.claimOne(at: 0))

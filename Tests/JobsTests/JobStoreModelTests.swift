@@ -246,7 +246,7 @@ private struct Model {
 }
 
 /// SplitMix64.
-private struct Random {
+struct Random {
     var state: UInt64
 
     mutating func below(_ bound: Int) -> Int {

@@ -96,7 +96,7 @@ import Testing
             let copy = NewJob(
                 options: Data(), hasReference: false, uploadBytes: 1, createdAt: time(3),
                 webhook: "https://example.org/c")
-            _ = try store.enqueueFinished(copy, copying: source)
+            _ = try store.enqueueFinished(copy, copying: source, limits: QueueLimits(jobs: 9))
             let second = try store.outbox.next(at: time(3), lease: lease)
             #expect(second?.job == copy.id && second?.state == .succeeded && second?.url == "https://example.org/c")
         }
@@ -177,7 +177,8 @@ import Testing
         }
     }
 
-    @Test func deliveriesGoWithTheirJobAndOutliveARestart() throws {
+    /// A job that was deleted before its end was told: the receiver still hears of it, also after a restart.
+    @Test func deliveriesOutliveTheirJobAndARestart() throws {
         try withTemporaryFolder { folder in
             let file = folder.appending(path: "jobs.sqlite")
             let crashed = try SQLiteJobStore(file: file)
@@ -188,8 +189,64 @@ import Testing
             try crashed.remove(removed)
 
             let store = try SQLiteJobStore(file: file)
-            #expect(try store.outbox.next(at: time(9), lease: lease)?.job == kept)
-            #expect(try store.outbox.next(at: time(9), lease: lease) == nil)
+            let taken = try (0..<2).map { _ in try #require(try store.outbox.next(at: time(9), lease: lease)) }
+            #expect(taken.map(\.job) == [kept, removed] && taken.allSatisfy { $0.state == .succeeded })
+            for delivery in taken { #expect(try store.outbox.delivered(delivery)) }
+            #expect(try store.outbox.counts() == (0, 0))
+        }
+    }
+
+    /// What was given up goes with the event that it tells of, and what is still to be told does not.
+    @Test func deadLettersGoWithTheirEvents() throws {
+        try withStore { store in
+            for _ in 0..<2 { _ = try enqueue(store) }
+            try store.runOne(.succeeded(result: Data()), to: 1)
+            let first = try #require(try store.outbox.next(at: time(1), lease: lease))
+            #expect(try store.outbox.giveUp(first.receiver, triedSince: time(1), "no") == 0, "a sender holds it")
+            try store.outbox.failed(first, "no", at: time(2))
+            #expect(try store.outbox.giveUp("http://other.example", triedSince: time(1), "no") == 0)
+            #expect(try store.outbox.giveUp(first.receiver, triedSince: time(0.9), "no") == 0)
+            #expect(try store.outbox.giveUp(first.receiver, triedSince: time(1), "too old") == 1)
+            #expect(try store.outbox.deadLetters().map(\.failure) == ["too old"])
+            try store.runOne(.succeeded(result: Data()), to: 3)
+            try store.trimEvents(olderThan: time(1))
+            #expect(try store.outbox.deadLetters().count == 1)
+            try store.trimEvents(olderThan: time(1e6))
+            #expect(try store.outbox.deadLetters().isEmpty)
+            #expect(try store.outbox.counts() == (1, 0))
+        }
+    }
+
+    /// Other receivers' deliveries are found behind thousands for one that is passed over.
+    @Test func receiversArePassedOver() throws {
+        try withStore { store in
+            for url in ["https://a.example/1", "https://A.example/2?x", "https://a.example", "https://b.example:1/x"] {
+                _ = try store.cancel(try enqueue(store, webhook: url), at: time())
+            }
+            func next(_ besides: Set<String>) throws -> String? {
+                try store.outbox.next(at: time(1), lease: lease, besides: besides)?.url
+            }
+            #expect(try next(["https://a.example"]) == "https://b.example:1/x")
+            #expect(try next(["https://a.example", "https://c.example"]) == nil)
+            #expect(try next([]) == "https://a.example/1")
+            #expect(WebhookDelivery.receiver(of: "https://a.example?x=/") == "https://a.example")
+        }
+    }
+
+    /// A receiver that is called seldom does not keep a delivery for ever: after three days the next failure is its last.
+    @Test func threeDaysAreTheMost() throws {
+        try withStore { store in
+            _ = try enqueue(store)
+            try store.runOne(.succeeded(result: Data()))
+            let days = WebhookDelivery.longestLife / .seconds(1)
+            let early = try #require(try store.outbox.next(at: time(days), lease: lease))
+            #expect(try store.outbox.failed(early, "no", at: time(1 + days - 0.001))?.isDead == false)
+            let late = try #require(try store.outbox.next(at: time(2 * days), lease: lease))
+            #expect(try store.outbox.failed(late, "no", at: time(2 * days))?.isDead == true)
+            // Revived, it has as long again.
+            #expect(try store.outbox.retry(late.id, at: time(3 * days)))
+            let again = try #require(try store.outbox.next(at: time(3 * days), lease: lease))
+            #expect(try store.outbox.failed(again, "no", at: time(3 * days))?.isDead == false)
         }
     }
 
@@ -206,7 +263,7 @@ import Testing
                 AuditEntry(time: time(1), actor: "cli", action: "queue.pause", outcome: "ok"),
                 AuditEntry(time: time(2), actor: "pacs", action: "job.submit", job: id, outcome: "ok", request: "r2"),
             ]
-            let written = try entries.map { try crashed.audit.append($0) }
+            let written = try crashed.audit.append([entries[0]]) + crashed.audit.append(Array(entries[1...]))
             #expect(written.map(\.sequence) == [1, 2, 3])
 
             let log = try SQLiteJobStore(file: file).audit

@@ -5,6 +5,8 @@ import Testing
 
 /// Whose a job is, what it is made of, and what follows: quotas, lists, and results that are there already.
 @Suite struct OwnershipTests {
+    private let plenty = QueueLimits(jobs: 9)
+
     private func new(
         _ owner: String?, bytes: Int = 1, content: String? = nil, at seconds: Double = 0, key: RetryKey? = nil
     ) -> NewJob {
@@ -72,6 +74,39 @@ import Testing
         }
     }
 
+    /// Finished jobs count, copies count, running ones too; what is removed, or found smaller, counts no more.
+    @Test(arguments: StoreKind.allCases)
+    func whatIsStoredIsHeldToTheQuota(kind: StoreKind) throws {
+        try withTemporaryFolder { folder in
+            var store = try kind.open(in: folder)
+            let limits = QueueLimits(jobs: 9, ownerStored: 100)
+            func stored(_ owner: String, _ bytes: Int) -> NewJob {
+                var job = new(owner, bytes: 1, content: "k")
+                job.storedBytes = bytes
+                return job
+            }
+            let first = try store.enqueue(stored("a", 40), limits: limits).id
+            try store.runOne(.succeeded(result: Data()))
+            try store.setStored(45, of: first)
+            let copy = try #require(try store.enqueueFinished(stored("a", 45), copying: first, limits: limits))
+            #expect(copy.storedBytes == 45)
+            #expect(try store.stored(of: "a") == 90)
+            let full = JobStoreError.ownerStorageFull(stored: 90, adding: 11, limit: 100)
+            #expect(throws: full) { try store.enqueueFinished(stored("a", 11), copying: first, limits: limits) }
+            #expect(throws: full) { try store.enqueue(stored("a", 11), limits: limits) }
+            // The sum is in the rows: a restart changes nothing.
+            store = try kind.open(in: folder)
+            #expect(throws: full) { try store.enqueue(stored("a", 11), limits: limits) }
+            #expect(try store.enqueue(stored("b", 100), limits: limits).storedBytes == 100)
+            #expect(try store.enqueue(stored("a", 10), limits: limits).state == .queued)
+            #expect(try store.stored(of: "a") == 100 && store.stored(of: "c") == 0)
+            try store.remove(first)
+            #expect(try store.stored(of: "a") == 55)
+            try store.setStored(5, of: first)
+            #expect(try store.stored(of: "a") == 55)
+        }
+    }
+
     // MARK: - Earlier results
 
     @Test(arguments: StoreKind.allCases)
@@ -101,7 +136,7 @@ import Testing
             let first = try store.enqueue(new("a", content: "k"), queueLimit: 9).id
             try store.runOne(.succeeded(result: Data("mask".utf8)), from: 0, to: 5)
             let copy = new("b", content: "k", at: 10)
-            let job = try #require(try store.enqueueFinished(copy, copying: first))
+            let job = try #require(try store.enqueueFinished(copy, copying: first, limits: plenty))
             #expect(job.id == copy.id && job.state == .succeeded && job.owner == "b" && job.copiedFrom == first)
             #expect(job.result == Data("mask".utf8) && job.progress == 1 && job.attempts == 0)
             #expect(job.createdAt == time(10) && job.startedAt == nil && job.finishedAt == time(10))
@@ -110,7 +145,7 @@ import Testing
             // A copy of the copy names the job that ran, also when that is gone.
             try store.remove(first)
             #expect(try store.succeeded(contentKey: "k") == job)
-            let third = try store.enqueueFinished(new("c", content: "k", at: 11), copying: copy.id)
+            let third = try store.enqueueFinished(new("c", content: "k", at: 11), copying: copy.id, limits: plenty)
             #expect(third?.copiedFrom == first)
             #expect(try store.claimOne(at: 20) == nil)
         }
@@ -120,12 +155,12 @@ import Testing
     func withoutAnEarlierResultNothingIsAccepted(kind: StoreKind) throws {
         try kind.withStore { store in
             let waiting = try store.enqueue(new("a", content: "k"), queueLimit: 9).id
-            #expect(try store.enqueueFinished(new("a", content: "k"), copying: waiting) == nil)
-            #expect(try store.enqueueFinished(new("a", content: "k"), copying: JobID()) == nil)
+            #expect(try store.enqueueFinished(new("a", content: "k"), copying: waiting, limits: plenty) == nil)
+            #expect(try store.enqueueFinished(new("a", content: "k"), copying: JobID(), limits: plenty) == nil)
             try store.runOne(.succeeded(result: Data()))
             try store.remove(waiting)
             let fresh = new("a", content: "k")
-            #expect(try store.enqueueFinished(fresh, copying: waiting) == nil)
+            #expect(try store.enqueueFinished(fresh, copying: waiting, limits: plenty) == nil)
             #expect(try store.job(fresh.id) == nil)
             #expect(throws: JobStoreError.removed(waiting)) { try store.job(waiting) }
         }
@@ -137,11 +172,13 @@ import Testing
             let first = try store.enqueue(new("a", content: "k"), queueLimit: 9).id
             try store.runOne(.succeeded(result: Data()))
             let key = RetryKey(key: "x", digest: "1")
-            let job = try #require(try store.enqueueFinished(new("a", content: "k", key: key), copying: first))
-            #expect(try store.enqueueFinished(new("a", content: "k", key: key), copying: first) == job)
+            let job = try #require(
+                try store.enqueueFinished(new("a", content: "k", key: key), copying: first, limits: plenty))
+            #expect(try store.enqueueFinished(new("a", content: "k", key: key), copying: first, limits: plenty) == job)
             #expect(try store.enqueue(new("a", content: "k", key: key), queueLimit: 0) == job)
             #expect(throws: JobStoreError.keyReused(job.id)) {
-                try store.enqueueFinished(new("a", key: RetryKey(key: "x", digest: "2")), copying: first)
+                try store.enqueueFinished(
+                    new("a", key: RetryKey(key: "x", digest: "2")), copying: first, limits: plenty)
             }
         }
     }

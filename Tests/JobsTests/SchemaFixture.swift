@@ -86,6 +86,8 @@ struct SchemaFixture: Sendable, CustomTestStringConvertible {
             copied.webhook = nil
             jobs.append(copied)
         }
+        // Before it was noted the upload stands for it.
+        if version >= 8 { for index in jobs.indices { jobs[index].storedBytes = 2_000 + index } }
         if version >= 7 { for index in jobs.indices { jobs[index].request = "request-\(index)" } }
         return jobs
     }
@@ -120,6 +122,7 @@ struct SchemaFixture: Sendable, CustomTestStringConvertible {
             var delivery = WebhookDelivery(
                 id: isDead ? 2 : 1, job: Self.succeeded, state: .succeeded, event: 3,
                 url: "https://receiver.example/hook", createdAt: time(60.25))
+            if version >= 8 { delivery.since = time(65) }
             delivery.attempts = isDead ? 20 : 1
             delivery.dueAt = time(70)
             delivery.failure = "The receiver answered with status 503."
@@ -137,6 +140,7 @@ struct SchemaFixture: Sendable, CustomTestStringConvertible {
             AuditEntry(time: time(61), actor: "operator", action: "job.delete", job: Self.removed, outcome: "ok"),
         ]
         for index in entries.indices { entries[index].sequence = index + 1 }
+        if version >= 8 { entries[1].count = 7 }
         return entries
     }
 
@@ -162,7 +166,8 @@ struct SchemaFixture: Sendable, CustomTestStringConvertible {
                         "not_before_ms": job.notBefore?.milliseconds ?? 0, "stage": job.stage,
                         "progress": job.progress, "cancel_requested": job.cancelRequested,
                         "failure_code": job.failure?.code, "failure_message": job.failure?.message,
-                        "has_reference": job.hasReference, "upload_bytes": job.uploadBytes, "lease_token": lease,
+                        "has_reference": job.hasReference, "upload_bytes": job.uploadBytes,
+                        "stored_bytes": job.storedBytes, "lease_token": lease,
                         "lease_until_ms": isRunning ? time(80).milliseconds : nil, "options": job.options,
                         "result": job.result, "priority": job.priority.rawValue,
                         "queued_ms": job.queuedAt.milliseconds, "rank_ms": job.rank.milliseconds, "cost": job.cost,
@@ -191,25 +196,32 @@ struct SchemaFixture: Sendable, CustomTestStringConvertible {
                 try db.execute(sql: "UPDATE queue SET is_paused = 1")
                 for pace in [2.0, 3.0, 10.0] { try insert("measured_run", ["seconds_per_cost": pace], in: db) }
             }
+            if version >= 8 {
+                try db.execute(sql: "UPDATE turn SET served = served + 5")
+            }
             for delivery in deliveries {
+                let receiver = "https://receiver.example"
+                let columns = Set(try db.columns(in: "delivery").map(\.name))
                 try insert(
                     "delivery",
                     [
+                        "receiver": receiver, "since_ms": delivery.since.milliseconds,
                         "id": delivery.id, "job_id": delivery.job.description, "state": delivery.state.rawValue,
                         "event_seq": delivery.event, "url": delivery.url,
                         "created_ms": delivery.createdAt.milliseconds, "attempts": delivery.attempts,
                         "due_ms": delivery.dueAt.milliseconds, "failure": delivery.failure,
                         "is_dead": delivery.isDead,
-                    ], in: db)
+                    ].filter { columns.contains($0.key) }, in: db)
             }
+            let auditColumns = version >= 6 ? Set(try db.columns(in: "audit").map(\.name)) : []
             for entry in audit {
                 try insert(
                     "audit",
                     [
                         "seq": entry.sequence, "at_ms": entry.time.milliseconds, "actor": entry.actor,
                         "action": entry.action, "job_id": entry.job?.description, "outcome": entry.outcome,
-                        "request": entry.request,
-                    ], in: db)
+                        "request": entry.request, "count": entry.count,
+                    ].filter { auditColumns.contains($0.key) }, in: db)
             }
         }
         try pool.close()

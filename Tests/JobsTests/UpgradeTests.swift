@@ -110,10 +110,11 @@ import Testing
                 try store.retry(SchemaFixture.failed, limits: QueueLimits(jobs: 9), at: time(202)))
             #expect(failed.state == .queued)
             try store.remove(SchemaFixture.succeeded)
-            // With the job its deliveries went.
-            #expect(try store.outbox.counts().pending == 0 && store.outbox.deadLetters().isEmpty)
+            // What is still to be told of the job outlives it.
+            #expect(try store.outbox.counts().pending == fixture.deliveries.count { !$0.isDead })
+            #expect(try store.outbox.deadLetters() == fixture.deliveries.filter(\.isDead))
             #expect(
-                try store.audit.append(AuditEntry(actor: "a", action: "b", outcome: "ok")).sequence
+                try store.audit.append([AuditEntry(actor: "a", action: "b", outcome: "ok")]).first?.sequence
                     == fixture.audit.count + 1)
 
             let first = try #require(try store.events(after: fixture.events.last?.sequence ?? 0, limit: 1).first)
@@ -129,8 +130,16 @@ import Testing
             let store = try SQLiteJobStore(file: fixture.copy(into: folder))
             let taken = try #require(try store.outbox.next(at: time(71), lease: .seconds(60)))
             #expect(taken.id == 1 && taken.attempts == 2 && taken.url == fixture.deliveries[0].url)
+            #expect(taken.since == fixture.deliveries[0].since && taken.receiver == "https://receiver.example")
+            // The column says the same as the URL does.
+            #expect(try store.outbox.next(at: time(1e6), lease: .seconds(60), besides: [taken.receiver]) == nil)
             #expect(try store.outbox.delivered(taken))
             #expect(try store.outbox.retry(2, at: time(72)))
+            // Numbers go on, also where the last one was dropped before the upgrade.
+            let new = NewJob(options: Data(), hasReference: false, uploadBytes: 1, webhook: "https://a.example/")
+            _ = try store.enqueue(new, queueLimit: 99)
+            _ = try store.cancel(new.id, at: time(73))
+            #expect(try store.outbox.next(at: time(73), lease: .seconds(60), besides: [taken.receiver])?.id == 3)
         }
     }
 

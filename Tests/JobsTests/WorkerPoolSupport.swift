@@ -66,9 +66,15 @@ final class FaultyStore: JobStore {
         try base.enqueue(new, limits: limits)
     }
 
-    func enqueueFinished(_ new: NewJob, copying earlier: JobID) throws(JobStoreError) -> Job? {
-        try base.enqueueFinished(new, copying: earlier)
+    func enqueueFinished(
+        _ new: NewJob, copying earlier: JobID, limits: QueueLimits
+    ) throws(JobStoreError) -> Job? {
+        try base.enqueueFinished(new, copying: earlier, limits: limits)
     }
+
+    func setStored(_ bytes: Int, of id: JobID) throws(JobStoreError) { try base.setStored(bytes, of: id) }
+
+    func stored(of owner: String) throws(JobStoreError) -> Int { try base.stored(of: owner) }
 
     func job(_ id: JobID) throws(JobStoreError) -> Job? { try base.job(id) }
 

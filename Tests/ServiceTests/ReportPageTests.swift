@@ -38,7 +38,7 @@ import Testing
         let list = String(decoding: try JSONEncoder().encode(findings), as: UTF8.self)
         let json = """
             {"id": "0192f0c1", "state": "succeeded", "progress": 1, "attempts": 1, "cancel_requested": false,
-             "has_reference": false, "upload_bytes": 9, "priority": "routine", "created_at": "2026-03-01T14:00:00Z",
+             "has_reference": false, "upload_bytes": 9, "stored_bytes": 9, "priority": "routine", "created_at": "2026-03-01T14:00:00Z",
              "started_at": "2026-03-01T14:00:01Z", "finished_at": "2026-03-01T14:05:09Z",
              "options": {"full": false, "probabilities": false}, "findings": \(list),
              "needs_review": \(findings.needReview), "links": {"self": "/v1/jobs/0192f0c1"}}

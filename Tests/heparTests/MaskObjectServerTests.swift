@@ -35,6 +35,12 @@ import Testing
             #expect(volume.headers.contains("Vary: Accept"))
             #expect(try server.curl("\(path)?label=liver", Self.accept).status == 400)
 
+            // Who was shown the UIDs, of this job or in a list, is in the audit table.
+            #expect(try server.curl("/v1/jobs").status == 200)
+            let entries = try #require(
+                try server.curl("/v1/audit?limit=1000").json()["entries"] as? [[String: Any]])
+            #expect(entries.contains { $0["action"] as? String == "uids.read" && $0["job"] as? String == id })
+            #expect(entries.contains { $0["action"] as? String == "uids.list" && $0["count"] as? Int == 1 })
         }
     }
 
