@@ -76,6 +76,7 @@ struct TokenHash: Equatable, Sendable {
 
     /// Whether both are the same, in a time that does not depend on where they differ.
     func isEqual(to other: TokenHash) -> Bool {
-        zip(bytes, other.bytes).reduce(UInt8(0)) { $0 | $1.0 ^ $1.1 } == 0
+        // Without the inner parentheses Swift reads (a | b) ^ c, by which one in 256 pairs of hashes is the same.
+        zip(bytes, other.bytes).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
     }
 }

@@ -121,7 +121,7 @@ extension Routes {
             try record(WorkerLost(end: .signalled(signal), silenceSeconds: 0))
             throw DicomError.unreadable(signal: signal)
         } catch DicomError.unbelievable {
-            record("lied")
+            try record(WorkerLost(end: .lied, silenceSeconds: 0))
             throw DicomError.unbelievable
         } catch DicomError.timeout(let seconds) {
             try record(WorkerLost(end: .timedOut, silenceSeconds: seconds))

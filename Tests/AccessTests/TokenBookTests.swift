@@ -46,6 +46,24 @@ import Testing
         #expect(TokenHash(hexadecimal: String(repeating: "0", count: 63)) == nil)
     }
 
+    /// Tokens that were made alike are told apart: none of a thousand stands for another, or for one of the book.
+    @Test func noOtherTokenIsTaken() throws {
+        let hashes = (0..<1_000).map { _ in TokenSecret().hash }
+        for (index, one) in hashes.enumerated() {
+            #expect(one.isEqual(to: one))
+            for other in hashes[(index + 1)...] where one.isEqual(to: other) {
+                Issue.record("\(one.hexadecimal) passes for \(other.hexadecimal)")
+            }
+        }
+        var book = TokenBook()
+        for number in 0..<20 { _ = try book.add(name: "token-\(number)", roles: [.admin]) }
+        for _ in 0..<2_000 {
+            #expect(throws: AccessRefusal.unknownToken) {
+                try book.caller(presenting: TokenSecret().text, at: Date())
+            }
+        }
+    }
+
     @Test func aTokenIsKnownUntilItIsRevoked() throws {
         var book = TokenBook()
         let quota = Quota(queuedJobs: 2)
