@@ -45,7 +45,7 @@ extension SQLiteJobStore {
         in file: URL, after sequence: Int, _ body: ([AuditEntry]) throws -> Void
     ) throws {
         let limit = 1_000
-        let queue = try translatingErrors {
+        let queue = try translatingErrors(file) {
             var configuration = Configuration()
             configuration.readonly = true
             configuration.busyMode = .timeout(5)
@@ -53,7 +53,7 @@ extension SQLiteJobStore {
         }
         var last = sequence
         while true {
-            let page = try translatingErrors { try queue.read { try audit(after: last, limit: limit, in: $0) } }
+            let page = try translatingErrors(file) { try queue.read { try audit(after: last, limit: limit, in: $0) } }
             try body(page)
             guard page.count == limit else { return }
             last = page[limit - 1].sequence
