@@ -21,7 +21,7 @@ PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
 
 .PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format \
-	clean campaigns-short shares crash crash-short powerloss orphan slices disk load lockout soak numbers fuzz tsan
+	clean campaigns-short shares crash crash-short damage powerloss orphan slices disk load lockout soak numbers fuzz tsan
 
 help:
 	@echo "make demo [CT=scan.nii.gz [REFERENCE=mask.nii.gz]]   a result in one command"
@@ -33,7 +33,8 @@ help:
 	@echo "make install [DESTDIR=] [PREFIX=/usr]   program, model, configuration and systemd unit into their places"
 	@echo "make deploy-test [PARTS='nginx systemd monitoring image compose manifests docs orthanc']   what deploy/ holds, run for real"
 	@echo "make lint     check the format; make format mends it"
-	@echo "make crash [N=500] | crash-short | powerloss [N=200] | orphan [N=20] | slices [N=19000] | disk | shares | load | lockout | soak [MINUTES=60]   what it withstands"
+	@echo "make crash [N=500] | crash-short | powerloss [N=200] | damage [N=200] | orphan [N=20] | slices [N=19000] | disk | shares | load |"
+	@echo "     lockout | soak [MINUTES=60]   what it withstands"
 	@echo "make numbers  the same mask with other threads and vector instructions?"
 	@echo "make fuzz [MINUTES=30] [TARGETS='nifti http']   searches for inputs that do harm;  make tsan   for data races"
 	@echo "make deps     install the Debian packages that are missing"
@@ -100,6 +101,9 @@ crash-short:
 powerloss:
 	@$(RELIABILITY)/powerloss.py $(or $(N),200)
 
+damage:
+	@$(RELIABILITY)/damage.py $(or $(N),200)
+
 orphan:
 	@$(RELIABILITY)/orphan.py $(or $(N),20)
 
@@ -115,6 +119,7 @@ disk:
 campaigns-short:
 	@$(RELIABILITY)/crash.py 10 --short
 	@$(RELIABILITY)/powerloss.py 4
+	@$(RELIABILITY)/damage.py 8
 	@$(RELIABILITY)/orphan.py 1
 	@$(RELIABILITY)/disk.py readonly descriptors
 	@$(RELIABILITY)/load.py --short

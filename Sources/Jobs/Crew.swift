@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import Logging
 import Synchronization
 
@@ -18,6 +17,8 @@ final class Crew: Sendable {
         /// How often a finished run is offered to a store that does not answer, and the time between.
         var finishTries = 60
         var finishPause: Duration = .seconds(1)
+        /// The wall clock, which may be set at any time.
+        var now: @Sendable () -> Date = { Date() }
     }
 
     /// A run in progress.
@@ -35,6 +36,8 @@ final class Crew: Sendable {
     }
 
     let bell = Bell()
+    /// Held from a claim until its run is known, so that no other claim takes it for lost in between.
+    private let claiming = Mutex<Void>(())
     private let store: any JobStore
     private let spool: Spool
     private let settings: Settings
@@ -74,7 +77,7 @@ final class Crew: Sendable {
         if waitForWorkers(settings.grace) { return true }
         for run in state.withLock({ Array($0.runs.values) }) {
             run.context.requestStop(.leaseLost)
-            finish(run.claim, .postponed(reason: nil, until: Date()))
+            finish(run.claim, .postponed(reason: nil, until: settings.now()))
         }
         return false
     }
@@ -92,38 +95,46 @@ final class Crew: Sendable {
 
     private var isStopping: Bool { state.withLock { $0.isStopping } }
 
+    /// Whether the store answered when it was last asked for a job, or told how one ended.
+    var isStoreAnswering: Bool { state.withLock { !$0.isStoreFailing } }
+
     // MARK: - Workers
 
     private func workerLoop() {
         while !isStopping {
             let seen = bell.count
-            if let claim = claim() { run(claim) } else if !isStopping { bell.wait(past: seen, timeout: settings.poll) }
+            if let run = claim() { self.run(run) } else if !isStopping { bell.wait(past: seen, timeout: settings.poll) }
         }
         state.withLock { $0.liveWorkers -= 1 }
         bell.ring()
     }
 
-    private func claim() -> ClaimedJob? {
-        do throws(JobStoreError) {
-            let claim = try store.claim(
-                at: Date(), lease: settings.lease, maxAttempts: settings.maxAttempts, alsoChanged: logEnd)
-            storeAnswers(nil)
-            return claim
-        } catch {
-            storeAnswers(error)
-            return nil
+    private func claim() -> Run? {
+        claiming.withLock { _ in
+            do throws(JobStoreError) {
+                let held = Set(state.withLock { $0.runs.keys })
+                let claim = try store.claim(
+                    at: settings.now(), lease: settings.lease, maxAttempts: settings.maxAttempts, held: held,
+                    alsoChanged: logEnd)
+                storeAnswers(nil)
+                guard let claim else { return nil }
+                let run = Run(claim: claim, context: JobContext(), renewAfter: .now + settings.lease / 3)
+                state.withLock { $0.runs[claim.token] = run }
+                return run
+            } catch {
+                storeAnswers(error)
+                return nil
+            }
         }
     }
 
-    private func run(_ claim: ClaimedJob) {
-        let context = JobContext()
-        let run = Run(claim: claim, context: context, renewAfter: .now + settings.lease / 3)
-        state.withLock { $0.runs[claim.token] = run }
+    private func run(_ run: Run) {
+        let claim = run.claim
         let waited = claim.job.startedAt?.timeIntervalSince(claim.job.queuedAt) ?? 0
         logger(of: claim.job).info("job started", metadata: ["waited_ms": "\(Int(waited * 1_000))"])
-        let outcome = outcome(of: claim, context)
+        let outcome = outcome(of: claim, run.context)
         if let outcome { finish(claim, outcome) }
-        // Only now: until the end is written the keeper holds the lease.
+        // Only now: until the end is written the job is ours.
         state.withLock { $0.runs[claim.token] = nil }
     }
 
@@ -136,15 +147,15 @@ final class Crew: Sendable {
         } catch let failure as JobFailure {
             return .failed(failure)
         } catch let failure as RetryableFailure {
-            return .postponed(reason: failure.failure, until: Date() + failure.delay / .seconds(1))
+            return .postponed(reason: failure.failure, until: settings.now() + failure.delay / .seconds(1))
         } catch let failure as AttemptFailure {
             return .retry(reason: failure.failure)
         } catch SpoolError.diskFull {
-            return .postponed(reason: .diskFull, until: Date() + 30)
+            return .postponed(reason: .diskFull, until: settings.now() + 30)
         } catch let error where error is CancelledError || error is CancellationError {
             switch context.stop {
             case .cancelled: return .cancelled
-            case .shutdown: return .postponed(reason: nil, until: Date())
+            case .shutdown: return .postponed(reason: nil, until: settings.now())
             case .leaseLost:
                 logger.warning("job abandoned: its lease was lost", metadata: ["job": "\(claim.job.id)"])
                 return nil
@@ -171,7 +182,7 @@ final class Crew: Sendable {
     private func finish(_ claim: ClaimedJob, _ outcome: JobOutcome) {
         for attempt in 1...settings.finishTries {
             do throws(JobStoreError) {
-                let job = try store.finish(claim, outcome, at: Date())
+                let job = try store.finish(claim, outcome, at: settings.now())
                 storeAnswers(nil)
                 if let job {
                     logEnd(job)
@@ -207,7 +218,8 @@ final class Crew: Sendable {
                 return
             }
             let lease = try store.renew(
-                run.claim, stage: report.stage, progress: report.progress, until: Date() + settings.lease / .seconds(1))
+                run.claim, stage: report.stage, progress: report.progress,
+                until: settings.now() + settings.lease / .seconds(1))
             state.withLock { $0.runs[run.claim.token]?.renewAfter = .now + settings.lease / 3 }
             switch lease {
             case .held: break
@@ -272,25 +284,3 @@ extension JobFailure {
 }
 
 // MARK: - Threads
-
-private final class ThreadStart {
-    let body: @Sendable () -> Void
-
-    init(body: @escaping @Sendable () -> Void) {
-        self.body = body
-    }
-}
-
-private func startThread(_ body: @escaping @Sendable () -> Void) {
-    var thread = pthread_t()
-    let start = Unmanaged.passRetained(ThreadStart(body: body)).toOpaque()
-    let status = pthread_create(&thread, nil, threadMain, start)
-    precondition(status == 0, "the system refused a worker thread: error \(status)")
-    pthread_detach(thread)
-}
-
-private func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let argument else { return nil }
-    Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue().body()
-    return nil
-}

@@ -77,7 +77,7 @@ public struct Job: Codable, Sendable, Equatable {
 }
 
 /// What is known of a job when it is accepted. Its files are in the spool already, under `id`.
-public struct NewJob: Sendable, Equatable {
+public struct NewJob: Codable, Sendable, Equatable {
     /// The name under which the spool adopted the files.
     public var id: JobID
     /// What the client chose, as JSON.
@@ -130,7 +130,7 @@ public struct NewJob: Sendable, Equatable {
 
 /// What makes a request that is sent twice one job: the client's key, and a digest that tells the same request from
 /// another one under the same key.
-public struct RetryKey: Sendable, Equatable {
+public struct RetryKey: Codable, Sendable, Equatable {
     /// Chosen by the client.
     public var key: String
     /// SHA-256 of all that the request holds, in hexadecimal digits.

@@ -17,6 +17,12 @@ public struct JobID: Hashable, Sendable {
         self.init(at: Date())
     }
 
+    /// When the name was made, as the clock of then told.
+    public var time: Date {
+        let digits = description.filter { $0 != "-" }.prefix(12)
+        return Date(timeIntervalSince1970: Double(UInt64(digits, radix: 16) ?? 0) / 1_000)
+    }
+
     init(at now: Date) {
         let milliseconds = UInt64(max(0, now.timeIntervalSince1970 * 1_000))
         let (time, counter) = lastMade.withLock { $0.next(at: milliseconds & 0xFFFF_FFFF_FFFF) }

@@ -34,7 +34,7 @@ public protocol JobStore: Sendable {
     /// The job of this name, or nil if there never was one.
     func job(_ id: JobID) throws(JobStoreError) -> Job?
 
-    /// The names of all jobs, those that were removed left out. 100,000 are some megabytes.
+    /// The names of all jobs, those that were removed left out, read from their rows. 100,000 are some megabytes.
     func names() throws(JobStoreError) -> Set<JobID>
 
     /// A page of jobs, newest first.
@@ -56,8 +56,11 @@ public protocol JobStore: Sendable {
     /// First, running jobs whose lease ran out are queued again, cancelled if that was asked for, or failed. A
     /// job that was started `maxAttempts` times fails with a reason and is passed over. `alsoChanged` is told of each
     /// job in another state than before, the claimed one apart, once that is durable.
+    ///
+    /// - Parameter held: tokens of the claims that the caller's process works on. Their leases never run out: the wall
+    ///   clock, by which leases are written, may be set while they run.
     func claim(
-        at now: Date, lease: Duration, maxAttempts: Int, alsoChanged: (Job) -> Void
+        at now: Date, lease: Duration, maxAttempts: Int, held: Set<UUID>, alsoChanged: (Job) -> Void
     ) throws(JobStoreError) -> ClaimedJob?
 
     /// Reports progress (0...1) and extends the lease. Not synced to disk: nothing is lost with it.
@@ -88,6 +91,9 @@ public protocol JobStore: Sendable {
     /// The attempts stay counted. Returns the jobs that changed.
     @discardableResult
     func releaseAll(at now: Date) throws(JobStoreError) -> [Job]
+
+    /// Throws if jobs cannot be claimed, counted or listed, or if damage was met since the store was opened.
+    func check() throws(JobStoreError)
 
     /// Stops that jobs are started, or lets them start again, also over restarts. Running jobs go on. Wake the workers
     /// after a pause.
@@ -122,9 +128,16 @@ extension JobStore {
         try enqueue(new, limits: QueueLimits(jobs: queueLimit))
     }
 
-    /// Takes the waiting job whose turn it is; see ``claim(at:lease:maxAttempts:alsoChanged:)``.
-    public func claim(at now: Date, lease: Duration, maxAttempts: Int) throws(JobStoreError) -> ClaimedJob? {
-        try claim(at: now, lease: lease, maxAttempts: maxAttempts, alsoChanged: { _ in })
+    /// Takes the waiting job whose turn it is; see ``claim(at:lease:maxAttempts:held:alsoChanged:)``.
+    public func claim(
+        at now: Date, lease: Duration, maxAttempts: Int, alsoChanged: (Job) -> Void = { _ in }
+    ) throws(JobStoreError) -> ClaimedJob? {
+        try claim(at: now, lease: lease, maxAttempts: maxAttempts, held: [], alsoChanged: alsoChanged)
+    }
+
+    /// When the last event that is kept happened; nil if there is none.
+    public func lastEventTime() throws(JobStoreError) -> Date? {
+        try events(after: lastEvent() - 1, limit: 1).first?.time
     }
 
     /// Removes a finished job now; see ``remove(_:at:)``.
@@ -198,8 +211,20 @@ public enum JobStoreError: Error, Equatable, Sendable {
     case olderSchema
     /// The database cannot be read or written; `code` is that of the database library.
     case unavailable(code: Int)
+    /// The database's file is damaged, or is none; `found` says what shows it, and nothing that is in it.
+    case corrupt(file: String, found: String)
     /// A row does not hold what this program writes.
     case damaged(JobID?)
+}
+
+extension JobStoreError {
+    /// Whether the database is damaged, so that trying again does not help.
+    public var isDamage: Bool {
+        switch self {
+        case .corrupt, .damaged: true
+        default: false
+        }
+    }
 }
 
 extension JobStoreError: CustomStringConvertible {
@@ -235,9 +260,13 @@ extension JobStoreError: CustomStringConvertible {
                 + "which brings it up to date."
         case .unavailable(let code):
             "The job database cannot be used at the moment (error \(code)). Try again later."
+        case .corrupt(let file, let found):
+            "The job database \(file) is damaged (\(found)); waiting does not mend it. Stop the server; `hepar recover FOLDER`, "
+                + "with the data folder, shows what is left and takes it in again, and docs/operations.md, \"When the job "
+                + "database is damaged or lost\", leads to the backup."
         case .damaged(let id):
-            "The job database holds a row that cannot be read\(id.map { ", that of job \($0)" } ?? ""). "
-                + "Restore a backup."
+            "The job database is damaged: it holds a row that cannot be read\(id.map { ", that of job \($0)" } ?? ""). Stop "
+                + "the server; docs/operations.md, \"When the job database is damaged or lost\", says what to do."
         }
     }
 }

@@ -4,18 +4,20 @@ import Glibc
 /// The files of jobs on disk.
 ///
 /// ```
-/// <data>/incoming/      uploads in flight
-/// <data>/jobs/<id>/     image.nii.gz or image.nii, reference.*, mask.nii.gz, report.json
+/// <data>/incoming/               uploads in flight
+/// <data>/jobs/<id>/              job.json, image.nii.gz or image.nii, reference.*, mask.nii.gz, report.json
+/// <data>/leftovers/<day>/<id>/   folders that no job was found for, kept for some days
 /// ```
 ///
-/// An upload is written to `incoming`, adopted under a fresh name, and only then does its row enter the store; a deleted
-/// job loses its row first and its folder afterwards. So a folder without a row is a leftover of a crash, never an
-/// accepted job, and ``sweep(keeping:)`` removes it. Folders are readable by the server's user only.
+/// An upload is written to `incoming`, adopted under a fresh name with a note of its job, and only then does its row enter
+/// the store. The note is named `.job.json` until then and `job.json` from then on, before the client is answered. A
+/// deleted job loses its row first, which leaves its name in the store, and its folder afterwards. So what a folder without
+/// a row is can be told: ``survey(names:wasRemoved:)``. Folders are readable by the server's user only.
 public struct Spool: Sendable {
     /// Where uploads in flight are written: on the same file system as the jobs.
     public let incoming: URL
-    private let folder: URL
-    private let jobs: URL
+    let folder: URL
+    let jobs: URL
 
     /// Opens the spool in `folder` and creates what is missing of it.
     ///
@@ -37,6 +39,34 @@ public struct Spool: Sendable {
     /// The folder of a job's files; it exists once they were adopted.
     public func folder(of id: JobID) -> URL {
         jobs.appending(path: id.description, directoryHint: .isDirectory)
+    }
+
+    /// Moves a new job's files into its folder, with a note of all that is known of it, and returns once all of it would
+    /// survive a power loss. Call ``accepted(_:)`` once the store has the job.
+    ///
+    /// - Throws: as ``adopt(files:for:)``; after an error the folder is not there.
+    public func adopt(files: [(from: URL, name: String)], of new: NewJob) throws(SpoolError) {
+        let target = folder(of: new.id)
+        do throws(SpoolError) {
+            // First, so that no file ever lies in a folder of which nothing tells whose it is.
+            try makeFolder(target)
+            try JobNote.write(new, as: JobNote.unanswered, in: target)
+            try syncFile(target.appending(path: JobNote.unanswered))
+            try syncFolder(target)
+            try adopt(files: files, for: new.id)
+        } catch {
+            try? remove(new.id)
+            throw error
+        }
+    }
+
+    /// Notes in a job's folder that the store has the job, so that the folder is never taken for what an upload left that
+    /// nobody was answered. On the disk when it returns.
+    public func accepted(_ id: JobID) throws(SpoolError) {
+        let target = folder(of: id)
+        let (from, to) = (target.appending(path: JobNote.unanswered), target.appending(path: JobNote.name))
+        guard rename(from.path, to.path) == 0 else { throw SpoolError("store the job's note", code: errno) }
+        try syncFolder(target)
     }
 
     /// Moves files into the folder of a job and returns once all of it would survive a power loss.
@@ -73,46 +103,23 @@ public struct Spool: Sendable {
     /// Returns once everything in a job's folder would survive a power loss.
     public func sync(_ id: JobID) throws(SpoolError) {
         let target = folder(of: id)
-        for name in try names(in: target) { try syncFile(target.appending(path: name)) }
+        // Nothing hidden is a result, and the hidden note may be given its name just now.
+        for name in try names(in: target) where !name.hasPrefix(".") { try syncFile(target.appending(path: name)) }
         try syncFolder(target)
     }
 
     /// Removes a job's folder with every file in it; a folder that does not exist is no error.
     public func remove(_ id: JobID) throws(SpoolError) {
-        try removeTree(folder(of: id))
-        try syncFolder(jobs)
-    }
-
-    /// Removes what a crash left behind: every upload in flight, the folders of jobs that are not to be kept, and
-    /// hidden files in those of others.
-    ///
-    /// To be called at start-up, before uploads are accepted.
-    ///
-    /// - Parameter kept: the jobs that the store has a row of: ``JobStore/names()``.
-    /// - Returns: how many uploads, folders and hidden files were removed.
-    @discardableResult
-    public func sweep(keeping kept: Set<JobID>) throws(SpoolError) -> Int {
-        var removed = 0
-        for name in try names(in: incoming) {
-            try removeTree(incoming.appending(path: name))
-            removed += 1
+        // In one step out of the jobs' sight: of a removal that is broken off, the next start finds the rest in `incoming`.
+        let grave = incoming.appending(path: "removed-\(id)", directoryHint: .isDirectory)
+        if rename(folder(of: id).path, grave.path) == 0 {
+            try syncFolder(jobs)
+            try syncFolder(incoming)
+            return try removeTree(grave)
         }
-        for name in try names(in: jobs) {
-            guard let id = JobID(name) else { continue }
-            if kept.contains(id) {
-                // What a killed run had begun to write is hidden until it is renamed; no finished file is.
-                for name in try names(in: folder(of: id)) where name.hasPrefix(".") {
-                    try removeTree(folder(of: id).appending(path: name))
-                    removed += 1
-                }
-            } else {
-                try removeTree(folder(of: id))
-                removed += 1
-            }
-        }
-        try syncFolder(incoming)
+        // A full disk may have no room for another name.
+        if errno != ENOENT { try removeTree(folder(of: id)) }
         try syncFolder(jobs)
-        return removed
     }
 
     /// Space on the spool's file system that the server's user may fill, in bytes; 0 if the system does not say.
@@ -153,73 +160,4 @@ public final class SpoolLock: Sendable {
 /// Whether a name stays inside the folder it is used in.
 private func isPlainName(_ name: String) -> Bool {
     !name.isEmpty && !name.hasPrefix(".") && !name.contains("/") && !name.contains("\0")
-}
-
-private func makeFolders(to folder: URL) throws(SpoolError) {
-    do {
-        try FileManager.default.createDirectory(
-            at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch {
-        throw .notWritable(folder: folder.path)
-    }
-}
-
-/// Makes a folder in one that exists; false if it was there.
-@discardableResult
-private func makeFolder(_ folder: URL) throws(SpoolError) -> Bool {
-    if mkdir(folder.path, 0o700) == 0 { return true }
-    switch errno {
-    case EEXIST: return false
-    case EACCES, EROFS, EPERM: throw .notWritable(folder: folder.deletingLastPathComponent().path)
-    case let code: throw SpoolError("make a folder", code: code)
-    }
-}
-
-/// Names of what is in a folder, hidden files too.
-private func names(in folder: URL) throws(SpoolError) -> [String] {
-    guard let stream = opendir(folder.path) else { throw SpoolError("read a folder", code: errno) }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while true {
-        errno = 0
-        guard let entry = readdir(stream) else { break }
-        let name = withUnsafePointer(to: &entry.pointee.d_name) {
-            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        if name != "." && name != ".." { names.append(name) }
-    }
-    guard errno == 0 else { throw SpoolError("read a folder", code: errno) }
-    return names.sorted()
-}
-
-/// Removes a file, or a folder with all that is in it.
-private func removeTree(_ place: URL) throws(SpoolError) {
-    if unlink(place.path) == 0 || errno == ENOENT { return }
-    guard errno == EISDIR || errno == EPERM else { throw SpoolError("remove files", code: errno) }
-    // A child of a server that was killed may still be writing here for a moment.
-    for attempt in 1...removalAttempts {
-        for name in try names(in: place) { try removeTree(place.appending(path: name)) }
-        if rmdir(place.path) == 0 || errno == ENOENT { return }
-        guard errno == ENOTEMPTY, attempt < removalAttempts else { throw SpoolError("remove files", code: errno) }
-        usleep(20_000)
-    }
-}
-
-private let removalAttempts = 100
-
-/// Returns once a file's bytes are on the disk itself. A link is an error, wherever it leads.
-private func syncFile(_ file: URL) throws(SpoolError) {
-    try syncToDisk(file, flags: O_NOFOLLOW)
-}
-
-/// Returns once the names in a folder are on the disk itself.
-private func syncFolder(_ folder: URL) throws(SpoolError) {
-    try syncToDisk(folder, flags: O_DIRECTORY)
-}
-
-private func syncToDisk(_ place: URL, flags: Int32) throws(SpoolError) {
-    let descriptor = open(place.path, O_RDONLY | O_CLOEXEC | flags)
-    guard descriptor >= 0 else { throw SpoolError("store files", code: errno) }
-    defer { close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw SpoolError("store files", code: errno) }
 }

@@ -33,9 +33,9 @@ public struct WatchedJobStore: JobStore {
 
     /// Takes the waiting job whose turn it is; tells of it and of each other that changed.
     public func claim(
-        at now: Date, lease: Duration, maxAttempts: Int, alsoChanged: (Job) -> Void
+        at now: Date, lease: Duration, maxAttempts: Int, held: Set<UUID>, alsoChanged: (Job) -> Void
     ) throws(JobStoreError) -> ClaimedJob? {
-        let claim = try base.claim(at: now, lease: lease, maxAttempts: maxAttempts) { job in
+        let claim = try base.claim(at: now, lease: lease, maxAttempts: maxAttempts, held: held) { job in
             changed(job.id)
             alsoChanged(job)
         }
@@ -95,6 +95,9 @@ public struct WatchedJobStore: JobStore {
 
     /// Pauses the queue, or lets it go on.
     public func setPaused(_ isPaused: Bool) throws(JobStoreError) { try base.setPaused(isPaused) }
+
+    /// Throws if jobs cannot be claimed, counted or listed, or if damage was met.
+    public func check() throws(JobStoreError) { try base.check() }
 
     /// The job of this name.
     public func job(_ id: JobID) throws(JobStoreError) -> Job? { try base.job(id) }

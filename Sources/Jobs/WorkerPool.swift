@@ -26,7 +26,7 @@ public final class WorkerPool: Sendable {
     ///   - store: where jobs are claimed.
     ///   - spool: where their files are.
     ///   - workers: how many jobs run side by side, at least 1.
-    ///   - lease: after this time without renewal a job may be given to another worker; renewed every third of it.
+    ///   - lease: renewed every third of it. A job whose lease ran out is started again, unless this pool is at work on it.
     ///   - maxAttempts: how often a job may be started.
     ///   - logger: gets one line for each change of state.
     ///   - work: called on a worker's thread; may block and may use all cores.
@@ -48,6 +48,9 @@ public final class WorkerPool: Sendable {
     public func start() {
         crew.start()
     }
+
+    /// Whether the store answered when a worker last asked it for a job, or told it how one ended.
+    public var isStoreAnswering: Bool { crew.isStoreAnswering }
 
     /// Makes idle workers look for a job, and running jobs for a request to cancel, at once instead of within a
     /// second. To be called after a job was queued or cancelled.

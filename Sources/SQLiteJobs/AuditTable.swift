@@ -21,7 +21,7 @@ extension SQLiteJobStore {
     ///   it; ``JobStoreError/unavailable(code:)`` if it is no database of jobs.
     public static func audit(of file: URL) throws(JobStoreError) -> AuditLog {
         @Sendable func queue(isReadonly: Bool) throws(JobStoreError) -> DatabaseQueue {
-            try translatingErrors {
+            try translatingErrors(file) {
                 var configuration = Configuration()
                 configuration.readonly = isReadonly
                 configuration.busyMode = .timeout(20)
@@ -30,17 +30,17 @@ extension SQLiteJobStore {
             }
         }
         let reading = try queue(isReadonly: true)
-        try translatingErrors { try reading.read(checkSchema) }
+        try translatingErrors(file) { try reading.read(checkSchema) }
         return AuditLog(
             add: { (_) throws(JobStoreError) in preconditionFailure("only a server appends") },
             read: { (last, limit) throws(JobStoreError) in
-                try translatingErrors {
+                try translatingErrors(file) {
                     try reading.read { try AuditTable.entries(after: last, limit: limit, in: $0) }
                 }
             },
             trim: { (last) throws(JobStoreError) in
                 let writing = try queue(isReadonly: false)
-                try translatingErrors { try writing.write { try AuditTable.trim(through: last, in: $0) } }
+                try translatingErrors(file) { try writing.write { try AuditTable.trim(through: last, in: $0) } }
             })
     }
 }

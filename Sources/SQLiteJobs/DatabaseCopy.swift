@@ -16,16 +16,19 @@ public final class DatabaseCopy {
 
     private let original: DatabaseQueue
     private let copy: DatabaseQueue
+    private let file: URL
 
     /// Copies the database by SQLite's online backup: neither readers nor writers wait for it.
     ///
     /// - Parameters:
     ///   - file: the database.
     ///   - copy: a file that does not exist yet; it is made for its owner alone.
-    /// - Throws: ``JobStoreError/newerSchema`` and ``JobStoreError/olderSchema`` if another version of the program wrote
-    ///   it; ``JobStoreError/diskFull``; ``JobStoreError/unavailable(code:)`` if it is no database.
+    /// - Throws: ``JobStoreError/corrupt(file:found:)`` if it is not sound, so that no backup of it takes the place of a
+    ///   good one; ``JobStoreError/newerSchema`` and ``JobStoreError/olderSchema`` if another version of the program wrote
+    ///   it; ``JobStoreError/diskFull``; ``JobStoreError/unavailable(code:)`` if it cannot be read.
     public init(of file: URL, to copy: URL) throws(JobStoreError) {
-        (original, self.copy) = try translatingErrors {
+        self.file = file
+        (original, self.copy) = try translatingErrors(file) {
             let original = try openToRead(file)
             try original.read(checkSchema)
             makePrivate(copy)
@@ -33,21 +36,20 @@ public final class DatabaseCopy {
             configuration.prepareDatabase { try $0.execute(sql: "PRAGMA secure_delete = ON") }
             let queue = try DatabaseQueue(path: copy.path, configuration: configuration)
             try original.backup(to: queue)
+            try queue.read { try proveSound($0, file) }
             return (original, queue)
         }
     }
 
     /// The jobs of a database that nobody works on, such as a copy.
     ///
-    /// - Throws: as ``init(of:to:)``, and ``JobStoreError/damaged(_:)`` if it is not sound.
+    /// - Throws: as ``init(of:to:)``.
     public static func jobs(in file: URL) throws(JobStoreError) -> [Entry] {
-        try translatingErrors {
+        try translatingErrors(file) {
             let queue = try openToRead(file)
             return try queue.read { db in
                 try checkSchema(db)
-                guard try String.fetchAll(db, sql: "PRAGMA integrity_check") == ["ok"] else {
-                    throw JobStoreError.damaged(nil)
-                }
+                try proveSound(db, file)
                 return try entries(in: db)
             }
         }
@@ -55,21 +57,31 @@ public final class DatabaseCopy {
 
     /// The jobs of the copy, oldest first.
     public func jobs() throws(JobStoreError) -> [Entry] {
-        try translatingErrors { try copy.read(entries) }
+        try translatingErrors(file) { try copy.read(entries) }
     }
 
     /// Whether the original still has a job. Its row goes before its files do: while it is there, so are they.
+    ///
+    /// - Throws: ``JobStoreError/corrupt(file:found:)`` if it has it no more and does not remember its removal either.
     public func originalHas(_ id: JobID) throws(JobStoreError) -> Bool {
-        try translatingErrors {
+        try translatingErrors(file) {
             try original.read { db in
-                try Bool.fetchOne(db, sql: "SELECT true FROM job WHERE id = ?", arguments: [id.description]) ?? false
+                func has(_ table: String) throws -> Bool {
+                    let sql = "SELECT true FROM \(table) WHERE id = ?"
+                    return try Bool.fetchOne(db, sql: sql, arguments: [id.description]) ?? false
+                }
+                if try has("job") { return true }
+                guard try has("removed_job") else {
+                    throw JobStoreError.corrupt(file: file.path, found: "a job without a row")
+                }
+                return false
             }
         }
     }
 
     /// Takes jobs out of the copy, as a request to delete them does, whatever state they were in.
     public func drop(_ jobs: [JobID], at now: Date) throws(JobStoreError) {
-        try translatingErrors {
+        try translatingErrors(file) {
             try copy.write { db in
                 for id in jobs {
                     try db.execute(
@@ -83,7 +95,7 @@ public final class DatabaseCopy {
 
     /// Ends the work on the copy: what is in its file then is all there is.
     public func close() throws(JobStoreError) {
-        try translatingErrors {
+        try translatingErrors(file) {
             // The original's journal mode came with it, and would need a log beside it.
             try copy.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = DELETE") }
             try copy.close()
@@ -92,7 +104,7 @@ public final class DatabaseCopy {
     }
 }
 
-private func openToRead(_ file: URL) throws -> DatabaseQueue {
+func openToRead(_ file: URL) throws -> DatabaseQueue {
     var configuration = Configuration()
     configuration.readonly = true
     configuration.busyMode = .timeout(5)

@@ -123,7 +123,9 @@ extension SQLiteJobStore {
     private func settleDelivery(
         _ delivery: WebhookDelivery, as next: WebhookDelivery?
     ) throws(JobStoreError) -> Bool {
-        try write { db in
+        // The URL may hold a secret of the client.
+        defer { if next == nil { purgeSoon() } }
+        return try write { db in
             let sql = "SELECT true FROM delivery WHERE id = ? AND token = ?"
             let held = try Bool.fetchOne(db, sql: sql, arguments: [delivery.id, delivery.token?.uuidString])
             guard held == true else { return false }

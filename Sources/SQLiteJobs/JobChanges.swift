@@ -6,13 +6,14 @@ import Jobs
 extension SQLiteJobStore {
     /// Takes the waiting job whose turn it is, in one transaction that no other claim can overlap.
     public func claim(
-        at now: Date, lease: Duration, maxAttempts: Int, alsoChanged: (Job) -> Void
+        at now: Date, lease: Duration, maxAttempts: Int, held: Set<UUID>, alsoChanged: (Job) -> Void
     ) throws(JobStoreError) -> ClaimedJob? {
         let until = now.addingTimeInterval(lease / .seconds(1))
         let (claimed, others) = try write { db in
             // By name, as a job that is queued again may be claimed, or given up, a moment later.
             var others: [JobID: Job] = [:]
             for row in try JobRow.fetch(db, Self.overdue, [now.milliseconds]) {
+                if let lease = row.lease, held.contains(lease.token) { continue }
                 guard let job = row.job.abandoned(at: now, maxAttempts: maxAttempts) else { continue }
                 others[job.id] = try change(row.job, to: job, at: now, in: db)
             }
@@ -89,8 +90,8 @@ extension SQLiteJobStore {
         }
     }
 
-    /// Removes a finished job's row, overwrites its bytes, and keeps the name. Deliveries hold no more of it than ids and
-    /// states: each stays until it was made or given up.
+    /// Removes a finished job's row, overwrites its bytes, in the log within seconds, and keeps the name. Deliveries hold no
+    /// more of it than ids and states: each stays until it was made or given up.
     public func remove(_ id: JobID, at now: Date) throws(JobStoreError) {
         try write { db in
             guard let job = try row(id, in: db)?.job else { return }
@@ -99,6 +100,7 @@ extension SQLiteJobStore {
             try db.execute(sql: "DELETE FROM job WHERE id = ?", arguments: [id.description])
             try EventTable.append(.deleted, of: id, at: now, in: db)
         }
+        purgeSoon()
     }
 
     /// Queues again whatever the table says is running.

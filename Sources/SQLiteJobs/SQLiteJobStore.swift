@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Jobs
+import Synchronization
 
 /// Jobs in an SQLite database, in WAL mode: status requests read while others write. Every change of state is synced to
 /// the disk before its call returns.
@@ -9,12 +10,21 @@ import Jobs
 /// queue as a whole, and each other table has a file.
 public final class SQLiteJobStore: JobStore {
     private let pool: DatabasePool
+    private let file: URL
+    /// The first damage that was met.
+    private let damage = Mutex<JobStoreError?>(nil)
+    private let purger: LogPurger
 
-    /// Opens the database and brings its schema up to date; creates it in a folder that exists. One store a process.
+    /// Opens the database, proves that it is sound, and brings its schema up to date; creates it in a folder that exists.
+    /// One store a process.
     ///
-    /// - Throws: ``JobStoreError/newerSchema`` if a later version of the program wrote it;
-    ///   ``JobStoreError/unavailable(code:)`` if it is no database or cannot be written; ``JobStoreError/diskFull``.
+    /// The proof reads the whole file, each index beside its table: 0.1 s for 10,000 jobs, 2.5 s for 100,000.
+    ///
+    /// - Throws: ``JobStoreError/corrupt(file:found:)`` if it is damaged or no database, and then nothing was changed;
+    ///   ``JobStoreError/newerSchema`` if a later version of the program wrote it; ``JobStoreError/unavailable(code:)`` if
+    ///   it cannot be read or written; ``JobStoreError/diskFull``.
     public init(file: URL) throws(JobStoreError) {
+        self.file = file
         var configuration = Configuration()
         configuration.busyMode = .timeout(5)
         configuration.label = "jobs"
@@ -23,13 +33,34 @@ public final class SQLiteJobStore: JobStore {
             if !db.configuration.readonly { try db.execute(sql: "PRAGMA secure_delete = ON") }
         }
         makePrivate(file)
-        pool = try translatingErrors {
+        pool = try translatingErrors(file) {
             let pool = try DatabasePool(path: file.path, configuration: configuration)
             // GRDB leaves a new pool at NORMAL, where a power loss may take the last commits.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-            if try pool.read(jobSchema.hasBeenSuperseded) { throw JobStoreError.newerSchema }
+            try pool.read { db in
+                try proveSound(db, file)
+                if try jobSchema.hasBeenSuperseded(db) { throw JobStoreError.newerSchema }
+            }
             try jobSchema.migrate(pool)
             return pool
+        }
+        purger = LogPurger(pool)
+        // What an earlier process deleted may still be read in the log that it left.
+        purger.purge()
+    }
+
+    /// Ends the work on the database; then it is one file, which may be moved.
+    ///
+    /// - Throws: ``JobStoreError/unavailable(code:)`` if somebody else is at work on it.
+    public func close() throws(JobStoreError) {
+        try translatingErrors(file) {
+            // Read-only connections cannot fold the log in: the last to go must be the one that writes.
+            pool.invalidateReadOnlyConnections()
+            purger.purge()
+            try pool.close()
+            let log = try? FileManager.default.attributesOfItem(atPath: file.path + "-wal")[.size] as? Int
+            guard log ?? 0 == 0 else { throw JobStoreError.unavailable(code: Int(ResultCode.SQLITE_BUSY.rawValue)) }
+            for end in ["-wal", "-shm"] { unlink(file.path + end) }
         }
     }
 
@@ -91,9 +122,21 @@ public final class SQLiteJobStore: JobStore {
         try read { db in try self.row(id, in: db)?.job }
     }
 
-    /// The names of all jobs, read from the index alone.
+    /// The names of all jobs, read from the table: an index that has lost some would cost their files.
     public func names() throws(JobStoreError) -> Set<JobID> {
-        Set(try ids("SELECT id FROM job", []))
+        Set(try ids("SELECT id FROM job NOT INDEXED", []))
+    }
+
+    /// Asks for what workers and lists ask for, and tells of damage that was met before.
+    public func check() throws(JobStoreError) {
+        if let met = damage.withLock({ $0 }) { throw met }
+        _ = try report()
+        _ = try jobs(JobFilter(limit: 1))
+        _ = try lastEvent()
+        try read { db in
+            _ = try Turns.next(at: Date(), in: db)
+            _ = try JobRow.fetch(db, Self.overdue, [Date().milliseconds])
+        }
     }
 
     /// A page of jobs, newest first, by the index on names, states or owners.
@@ -165,17 +208,30 @@ public final class SQLiteJobStore: JobStore {
 
     /// Runs `body` on a snapshot, beside writers.
     func read<Value>(_ body: (Database) throws -> Value) throws(JobStoreError) -> Value {
-        try translatingErrors { try pool.read(body) }
+        try noting { () throws(JobStoreError) in try translatingErrors(file) { try pool.read(body) } }
     }
 
     /// Runs `body` in a transaction that no other writer overlaps; synced before it returns.
     func write<Value>(_ body: (Database) throws -> Value) throws(JobStoreError) -> Value {
-        try translatingErrors { try pool.write(body) }
+        try noting { () throws(JobStoreError) in try translatingErrors(file) { try pool.write(body) } }
+    }
+
+    /// Has what was deleted leave the log within seconds: until then the log still holds the pages as they were.
+    func purgeSoon() { purger.purgeSoon() }
+
+    /// Remembers damage that `body` meets.
+    private func noting<Value>(_ body: () throws(JobStoreError) -> Value) throws(JobStoreError) -> Value {
+        do throws(JobStoreError) {
+            return try body()
+        } catch {
+            if error.isDamage { damage.withLock { $0 = $0 ?? error } }
+            throw error
+        }
     }
 
     /// Runs one statement whose commit is not synced: it may be lost with the power until the next synced one.
     func writeUnsynced<Value>(_ body: (Database) throws -> Value) throws(JobStoreError) -> Value {
-        try translatingErrors {
+        try translatingErrors(file) {
             try pool.writeWithoutTransaction { db in
                 try db.execute(sql: "PRAGMA synchronous = NORMAL")
                 defer { restoreFullSync(db) }
@@ -209,13 +265,17 @@ func makePrivate(_ file: URL) {
 }
 
 /// Runs `body` and turns what the database library throws into our error, which says nothing of the statement's values.
-func translatingErrors<Value>(_ body: () throws -> Value) throws(JobStoreError) -> Value {
+///
+/// - Parameter file: the database, for the error's text.
+func translatingErrors<Value>(_ file: URL, _ body: () throws -> Value) throws(JobStoreError) -> Value {
     do {
         return try body()
     } catch let error as JobStoreError {
         throw error
     } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
         throw .diskFull
+    } catch let error as DatabaseError where error.isDamage {
+        throw .corrupt(file: file.path, found: "error \(error.extendedResultCode.rawValue)")
     } catch let error as DatabaseError {
         throw .unavailable(code: Int(error.extendedResultCode.rawValue))
     } catch {

@@ -29,7 +29,8 @@ public final class HeparService: Sendable {
     /// - Parameters:
     ///   - store: where jobs are kept; only this process may use it.
     ///   - program: `hepar`, whose commands `import-dicom` and `work` do apart from this process whatever reads uploads.
-    /// - Throws: ``SpoolError/inUse(folder:)`` if another server works on the folder, and ``DaemonError``.
+    /// - Throws: ``SpoolError/inUse(folder:)`` if another server works on the folder; ``ImplausibleDatabase``, and then
+    ///   nothing was changed; ``DaemonError``.
     public init(
         _ config: ServiceConfig, store: any JobStore, outbox: Outbox, audit: AuditLog, spool: Spool,
         segmenter: Segmenter, program: URL, logger: Logger
@@ -51,10 +52,21 @@ public final class HeparService: Sendable {
         let budget = MemoryBudget(
             limit: config.memoryLimitMiB > 0 ? config.memoryLimitMiB << 20 : MemoryBudget.fourFifthsOfMemory)
         let key = try SigningKey(file: URL(filePath: config.dataFolder).appending(path: "signing.key"))
-        // A store that cannot answer stops the start: files of accepted jobs must never be taken for leftovers.
-        let removed = try spool.sweep(keeping: store.names())
+        let data = URL(filePath: config.dataFolder)
+        // Before this process makes events of its own.
+        let clock = RetentionClock(
+            file: data.appending(path: "retention.clock"), lastEvent: try store.lastEventTime(), now: Date())
+        // A store that cannot answer, or is not of this folder, stops the start: files of accepted jobs must never be taken
+        // for leftovers.
+        let found = try spool.recover(with: store, dataFolder: config.dataFolder, day: Date())
         let requeued = try store.releaseAll(at: Date())
-        logger.info("recovered", metadata: ["requeued": "\(requeued.count)", "leftovers": "\(removed)"])
+        logger.info("recovered", metadata: ["requeued": "\(requeued.count)", "leftovers": "\(found.swept.removed)"])
+        if found.swept.setAside > 0 {
+            logger.warning("folders without a job set aside", metadata: ["folders": "\(found.swept.setAside)"])
+        }
+        if found.withoutFolder > 0 {
+            logger.error("jobs have lost their files", metadata: ["jobs": "\(found.withoutFolder)"])
+        }
         let workshop = Workshop(program: program)
         do {
             _ = try workshop.run(ProbeWork())
@@ -82,15 +94,15 @@ public final class HeparService: Sendable {
             }
         }
         housekeeping = Housekeeping(
-            store: store, spool: spool, resultsKeepDays: config.resultsKeepDays, eventsKeepDays: config.eventsKeepDays,
-            logger: logger)
+            store: store, spool: spool, clock: clock, resultsKeepDays: config.resultsKeepDays,
+            eventsKeepDays: config.eventsKeepDays, logger: logger)
         let places = Places(threads: config.handlerThreads)
         self.places = places
         let routes = Routes(
             config: config, store: store, spool: spool, workers: workers, watch: watch, segmenter: segmenter,
             budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, auditDesk: auditDesk, storage: storage,
             metrics: metrics, importer: DicomImporter(executable: program), places: places, workshop: workshop,
-            cores: cores, quarantine: quarantine, logger: logger)
+            cores: cores, quarantine: quarantine, retentionClock: clock, logger: logger)
         let jobMetrics = try JobMetrics(metrics, store: store, outbox: outbox, spool: spool)
         metrics.registry.onExposition {
             jobMetrics.refresh()

@@ -102,13 +102,19 @@ extension Routes {
     /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.
     func delete(_ call: Call) throws -> Response {
         _ = try call.query()
-        var job = try job(call)
-        if job.state == .queued || job.state == .running {
-            job = try store.cancel(job.id, at: Date()) ?? job
+        let job = try job(call)
+        // A client may have the job run again between two of these steps; who deletes has the last word, if not for ever.
+        for isLast in [false, false, false, false, true] {
+            let state = try store.cancel(job.id, at: Date()) ?? job
             workers.wake()
+            guard state.state != .running else { return .json(202, try shown(state)) }
+            do throws(JobStoreError) {
+                try store.remove(job.id, at: Date())
+                break
+            } catch {
+                guard case .notFinished = error, !isLast else { throw error }
+            }
         }
-        guard job.state != .running else { return .json(202, try shown(job)) }
-        try store.remove(job.id, at: Date())
         try spool.remove(job.id)
         call.logger.info("job deleted", metadata: ["job": "\(job.id)"])
         return Response(status: 204)

@@ -2,14 +2,16 @@ import HTTPDaemon
 
 /// Whether a job would be taken and worked on, and what else an operator should know at once.
 struct Readiness: Sendable, Equatable {
-    /// Whether the job database answers.
+    /// Whether the job database can claim and list jobs.
     var database: Bool
     /// Whether uploads may be written.
     var disk: Bool
     /// Whether the file of tokens can be read, or there is to be none.
     var tokens: Bool
+    /// Whether the wall clock goes on from where it was when the server last looked; see ``RetentionClock``.
+    var clock: Bool
 
-    /// Tokens that cannot be read again leave the server as useful as it was: the last ones stay in force. To take it out
+    /// A clock that jumped stops nothing either: retention waits. Tokens that cannot be read again leave the server as useful as it was: the last ones stay in force. To take it out
     /// of service for that would turn a slip of the hand in a file into an outage, so it stays ready and tells.
     var isReady: Bool { database && disk }
 
@@ -17,6 +19,7 @@ struct Readiness: Sendable, Equatable {
     var response: Response {
         var checks = ["database": database, "disk": disk].mapValues { $0 ? "ok" : "failing" }
         checks["tokens"] = tokens ? "ok" : "stale"
+        checks["clock"] = clock ? "ok" : "jumped"
         return .json(isReady ? 200 : 503, ReadinessJSON(status: isReady ? "ready" : "not_ready", checks: checks))
     }
 }
@@ -25,8 +28,9 @@ extension Routes {
     /// As it is now.
     func readiness() -> Readiness {
         Readiness(
-            database: (try? store.lastEvent()) != nil, disk: spool.freeBytes() > config.freeSpaceMiB << 20,
-            tokens: gate.doorkeeper.tokensProblem == nil)
+            database: (try? store.check()) != nil && workers.isStoreAnswering,
+            disk: spool.freeBytes() > config.freeSpaceMiB << 20, tokens: gate.doorkeeper.tokensProblem == nil,
+            clock: !retentionClock.isBehind)
     }
 
     /// Tells the metrics of it.
@@ -34,6 +38,7 @@ extension Routes {
         let now = readiness()
         metrics.ready.set(now.isReady ? 1 : 0)
         metrics.tokensStale.set(now.tokens ? 0 : 1)
+        metrics.retentionBehind.set(max(0, retentionClock.behind))
     }
 }
 

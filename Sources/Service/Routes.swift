@@ -29,6 +29,7 @@ struct Routes: Sendable {
     let workshop: Workshop
     let cores: Cores
     let quarantine: Quarantine
+    let retentionClock: RetentionClock
     let logger: Logger
 
     /// One address and method.
@@ -336,8 +337,16 @@ struct Routes: Sendable {
             return Problem(409, "key_reused", "\(error)")
         case JobStoreError.notRetryable:
             return Problem(409, "not_retryable", "\(error)")
+        case JobStoreError.notFinished(let state):
+            return Problem(409, "not_finished", "The job is \(state.rawValue) again. DELETE it once more.")
         case JobStoreError.diskFull, SpoolError.diskFull:
             return Problem.storageFull
+        case let damage as JobStoreError where damage.isDamage:
+            logger.error("the job database is damaged", metadata: ["error": "\(damage)"])
+            return Problem(
+                500, "database_damaged",
+                "The server's job database is damaged. Sending it again will not help: tell the operator of this server."
+            )
         default:
             logger.error("request failed", metadata: ["error": "\(type(of: error))"])
             return Problem(500, "internal", "The service could not answer. Its log has the details.")

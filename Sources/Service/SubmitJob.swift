@@ -148,16 +148,20 @@ extension Routes {
     private func keep(
         _ new: NewJob, files: [(from: URL, name: String)], _ enter: (NewJob) throws -> Job?
     ) throws -> Job? {
-        try spool.adopt(files: files, for: new.id)
+        try spool.adopt(files: files, of: new)
         var new = new
         new.storedBytes = spool.storedBytes(of: new.id)
+        let job: Job?
         do {
-            let job = try enter(new)
-            if job?.id != new.id { try spool.remove(new.id) }
-            return job
+            job = try enter(new)
         } catch {
-            try? spool.remove(new.id)
+            // A commit that failed may have come through all the same: the files go only if there is no job. Else the next
+            // start sees to them.
+            let hasCome = (try? store.job(new.id) != nil) ?? true
+            if !hasCome { try? spool.remove(new.id) }
             throw error
         }
+        if job?.id == new.id { try spool.accepted(new.id) } else { try spool.remove(new.id) }
+        return job
     }
 }

@@ -42,6 +42,8 @@ public struct ServiceMetrics: Sendable {
     public let ready: Gauge
     /// `hepar_tokens_stale`: 1 while the file of tokens cannot be read and the last ones stay in force, else 0.
     public let tokensStale: Gauge
+    /// `hepar_retention_behind_seconds`: how far retention's time is behind the wall clock, which has jumped if it is days.
+    public let retentionBehind: Gauge
     /// `hepar_build_info{version,model,instructions}`: always 1; what runs.
     public let buildInfo: Gauge
     /// `process_start_time_seconds`: when the process started, in Unix seconds.
@@ -85,6 +87,8 @@ public struct ServiceMetrics: Sendable {
         ready = registry.gauge("hepar_ready", help: "1 while the service is ready for jobs, else 0.")
         tokensStale = registry.gauge(
             "hepar_tokens_stale", help: "1 while the file of tokens cannot be read and the last ones stay, else 0.")
+        retentionBehind = registry.gauge(
+            "hepar_retention_behind_seconds", help: "Seconds that retention's time is behind the wall clock.")
         buildInfo = registry.gauge(
             "hepar_build_info", help: "1, with the version, model and instruction set that run.",
             labels: ["version", "model", "instructions"])

@@ -20,7 +20,7 @@ struct HeparCommand: AsyncParsableCommand {
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, ImportDicom.self, PhantomCommand.self, Model.self,
             PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, BackupCommand.self,
-            BridgeCommand.self, Health.self, Bench.self, Work.self,
+            RecoverCommand.self, BridgeCommand.self, Health.self, Bench.self, Work.self,
         ])
 
     static func main() async {

@@ -60,6 +60,8 @@ struct Serve: AsyncParsableCommand {
         manager?.isStopping()
         logger.notice("stopping")
         service.stop()
+        // So that the database is one file, without a log that holds what was deleted. Whoever still uses it is told.
+        try? store.close()
         logger.notice("stopped")
     }
 }

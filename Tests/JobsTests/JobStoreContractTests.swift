@@ -361,6 +361,24 @@ import Testing
         }
     }
 
+    /// A lease that ran out by the wall clock is not lost while its holder says that it is at work.
+    @Test(arguments: StoreKind.allCases)
+    func heldClaimsAreNotLost(kind: StoreKind) throws {
+        try kind.withStore { store in
+            let id = try store.enqueueOne().id
+            let claim = try #require(try store.claimOne())
+            for _ in 0..<3 {
+                let other = try store.claim(
+                    at: time(6_000), lease: .seconds(60), maxAttempts: 3, held: [claim.token], alsoChanged: { _ in })
+                #expect(other == nil)
+            }
+            #expect(try store.job(id) == claim.job)
+            let thief = try store.claim(
+                at: time(6_000), lease: .seconds(60), maxAttempts: 3, held: [UUID()], alsoChanged: { _ in })
+            #expect(thief?.job.id == id && thief?.job.attempts == 2)
+        }
+    }
+
     // MARK: - Threads and restarts
 
     @Test(arguments: StoreKind.allCases)

@@ -71,7 +71,10 @@ import Testing
         try withTemporaryFolder { folder in
             try Data(repeating: 65, count: 8_192).write(to: database(in: folder))
             // 26 is SQLITE_NOTADB.
-            #expect(throws: JobStoreError.unavailable(code: 26)) { try SQLiteJobStore(file: database(in: folder)) }
+            let file = database(in: folder)
+            #expect(throws: JobStoreError.corrupt(file: file.path, found: "error 26")) {
+                try SQLiteJobStore(file: file)
+            }
         }
     }
 
@@ -188,7 +191,8 @@ import Testing
 
         let spool = try Spool(folder: folder)
         let store = try SQLiteJobStore(file: database(in: folder))
-        #expect(try spool.sweep(keeping: store.names()) == 1)
+        let survey = try spool.survey(names: store.names()) { _ in false }
+        #expect(try spool.sweep(survey, aside: time()).setAside == 0)
         #expect(try store.releaseAll(at: Date()).count == 1)
         for (text, attempt) in [("first", 2), ("second", 1)] {
             let claim = try #require(try store.claim(at: Date(), lease: .seconds(60), maxAttempts: 3))

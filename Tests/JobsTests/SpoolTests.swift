@@ -97,41 +97,89 @@ import Testing
         }
     }
 
-    @Test func sweepRemovesWhatHasNoRow() throws {
+    @Test func sweepTellsFoldersApart() throws {
         try withTemporaryFolder { folder in
             let spool = try Spool(folder: folder)
-            let kept = JobID()
-            let orphan = JobID()
-            for id in [kept, orphan] { try spool.adopt(files: [(put("x", "u", in: spool), "image.nii")], for: id) }
+            let jobs = (0..<5).map { _ in NewJob(options: Data("{}".utf8), hasReference: false, uploadBytes: 1) }
+            for job in jobs { try spool.adopt(files: [(put("x", "u", in: spool), "image.nii")], of: job) }
+            let (kept, removed, unanswered, lost, unnoted) = (
+                jobs[0].id, jobs[1].id, jobs[2].id, jobs[3].id, jobs[4].id
+            )
+            for id in [kept, removed, lost, unnoted] { try spool.accepted(id) }
+            try FileManager.default.removeItem(at: spool.folder(of: unnoted).appending(path: JobNote.name))
             _ = try put("half", "u9", in: spool)
             // A mask that a killed run had begun.
             let begun = spool.folder(of: kept).appending(path: ".hepar-0a1b.nii.gz")
             try Data("half".utf8).write(to: begun)
             let foreign = folder.appending(path: "jobs/lost+found")
             try FileManager.default.createDirectory(at: foreign, withIntermediateDirectories: true)
+            let gone = JobID()
+            // Made by an upload, and no more.
+            let empty = JobID()
+            try FileManager.default.createDirectory(at: spool.folder(of: empty), withIntermediateDirectories: false)
 
-            #expect(try spool.sweep(keeping: [kept]) == 3)
+            let survey = try spool.survey(names: [kept, gone]) { $0 == removed }
+            var expected = SpoolSurvey()
+            expected.known = [kept]
+            expected.removed = [removed]
+            expected.unanswered = [unanswered, empty]
+            expected.lost = [lost]
+            expected.unnoted = [unnoted]
+            expected.withoutFolder = [gone]
+            #expect(survey == expected)
+            #expect(try spool.sweep(survey, aside: time()) == Swept(removed: 5, setAside: 2, unnoted: []))
+
             #expect(!FileManager.default.fileExists(atPath: begun.path))
             #expect(text(spool.folder(of: kept).appending(path: "image.nii")) == "x")
-            #expect(!FileManager.default.fileExists(atPath: spool.folder(of: orphan).path))
+            #expect(JobNote.read(in: spool.folder(of: kept)) != nil)
+            for id in [removed, unanswered, empty, lost, unnoted] {
+                #expect(!FileManager.default.fileExists(atPath: spool.folder(of: id).path))
+            }
+            for id in [lost, unnoted] {
+                #expect(text(folder.appending(path: "leftovers/2026-01-01/\(id)/image.nii")) == "x")
+            }
             #expect(try FileManager.default.contentsOfDirectory(atPath: spool.incoming.path).isEmpty)
             #expect(FileManager.default.fileExists(atPath: foreign.path))
         }
     }
 
-    /// A store that cannot be asked must not cost a job its files.
-    @Test func sweepWithAStore() throws {
+    /// Fourteen days after the day is over, and not before.
+    @Test func leftoversGoAfterDays() throws {
         try withTemporaryFolder { folder in
             let spool = try Spool(folder: folder)
-            let store = try StoreKind.sqlite.open(in: folder)
-            let kept = try store.enqueueOne().id
-            let removed = try store.enqueueOne().id
-            for id in [kept, removed] { try spool.adopt(files: [(put("x", "u", in: spool), "image.nii")], for: id) }
-            _ = try store.cancel(removed, at: time())
-            try store.remove(removed)
-            #expect(try spool.sweep(keeping: store.names()) == 1)
-            #expect(FileManager.default.fileExists(atPath: spool.folder(of: kept).path))
-            #expect(!FileManager.default.fileExists(atPath: spool.folder(of: removed).path))
+            #expect(try spool.removeLeftovers(at: time()) == 0)
+            let id = JobID()
+            try spool.adopt(files: [(put("x", "u", in: spool), "image.nii")], for: id)
+            try spool.setAside(id, day: time())
+            try Data("base".utf8).write(to: folder.appending(path: "jobs.sqlite"))
+            for number in 1...2 {
+                let place = try spool.setAside(files: ["jobs.sqlite", "none"], as: "database", day: time())
+                #expect(place.lastPathComponent == (number == 1 ? "database" : "database-2"))
+            }
+            #expect(text(folder.appending(path: "leftovers/2026-01-01/database/jobs.sqlite")) == "base")
+            let day = 86_400.0
+            #expect(try spool.removeLeftovers(at: time(15 * day)) == 0)
+            #expect(text(folder.appending(path: "leftovers/2026-01-01/\(id)/image.nii")) == "x")
+            #expect(try spool.removeLeftovers(at: time(16 * day)) == 1)
+            #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "leftovers/2026-01-01").path))
+        }
+    }
+
+    /// The note is whole after it was written, and another job's is none.
+    @Test func noteKeepsWhatTheRowWouldHave() throws {
+        try withTemporaryFolder { folder in
+            let spool = try Spool(folder: folder)
+            let new = NewJob(
+                options: Data([0, 255, 7]), hasReference: true, uploadBytes: 12, createdAt: time(0.25),
+                retryKey: RetryKey(key: "a/k", digest: "d"), priority: .stat, cost: 1.5, owner: "a",
+                webhook: "https://x/y", contentKey: "c", request: "r")
+            try spool.adopt(files: [(put("x", "u", in: spool), "image.nii")], of: new)
+            #expect(JobNote.read(in: spool.folder(of: new.id)) == nil)
+            try spool.accepted(new.id)
+            #expect(JobNote.read(in: spool.folder(of: new.id)) == new)
+            let other = spool.folder(of: JobID())
+            try FileManager.default.moveItem(at: spool.folder(of: new.id), to: other)
+            #expect(JobNote.read(in: other) == nil)
         }
     }
 

@@ -45,6 +45,7 @@ struct CollectedLog: LogHandler {
 final class FaultyStore: JobStore {
     private struct State {
         var renewals: [Date] = []
+        var claims = 0
         var claimFaults = 0
         var finishFaults = 0
     }
@@ -59,6 +60,8 @@ final class FaultyStore: JobStore {
     /// The ends of the renewed leases, in order. Copied: ThreadSanitizer does not see the counting of references, and would
     /// take an array that is shared until it changes for a race.
     var renewals: [Date] { state.withLock { $0.renewals.map { $0 } } }
+    /// How often somebody asked for a job.
+    var claims: Int { state.withLock { $0.claims } }
     func failClaims(_ count: Int) { state.withLock { $0.claimFaults = count } }
     func failFinishes(_ count: Int) { state.withLock { $0.finishFaults = count } }
 
@@ -89,10 +92,11 @@ final class FaultyStore: JobStore {
     }
 
     func claim(
-        at now: Date, lease: Duration, maxAttempts: Int, alsoChanged: (Job) -> Void
+        at now: Date, lease: Duration, maxAttempts: Int, held: Set<UUID>, alsoChanged: (Job) -> Void
     ) throws(JobStoreError) -> ClaimedJob? {
+        state.withLock { $0.claims += 1 }
         try answer(\.claimFaults)
-        return try base.claim(at: now, lease: lease, maxAttempts: maxAttempts, alsoChanged: alsoChanged)
+        return try base.claim(at: now, lease: lease, maxAttempts: maxAttempts, held: held, alsoChanged: alsoChanged)
     }
 
     func renew(
@@ -116,6 +120,8 @@ final class FaultyStore: JobStore {
     func remove(_ id: JobID, at now: Date) throws(JobStoreError) { try base.remove(id, at: now) }
 
     func releaseAll(at now: Date) throws(JobStoreError) -> [Job] { try base.releaseAll(at: now) }
+
+    func check() throws(JobStoreError) { try base.check() }
 
     func setPaused(_ isPaused: Bool) throws(JobStoreError) { try base.setPaused(isPaused) }
 

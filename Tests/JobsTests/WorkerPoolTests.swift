@@ -10,7 +10,8 @@ import Testing
     /// A store, a spool and a pool over a temporary folder, with short waits so that the tests are quick.
     private func withPool(
         workers: Int = 1, maxAttempts: Int = 3, lease: Duration = .seconds(60), grace: Duration = .seconds(5),
-        log: CollectedLog = CollectedLog(), work: @escaping WorkerPool.Work,
+        now: @escaping @Sendable () -> Date = { Date() }, log: CollectedLog = CollectedLog(),
+        work: @escaping WorkerPool.Work,
         _ body: (WorkerPool, FaultyStore, Spool) throws -> Void
     ) throws {
         try withTemporaryFolder { folder in
@@ -18,7 +19,7 @@ import Testing
             let store = FaultyStore(try StoreKind.sqlite.open(in: folder))
             let settings = Crew.Settings(
                 workers: workers, lease: lease, maxAttempts: maxAttempts, poll: .milliseconds(50),
-                tick: .milliseconds(20), grace: grace, finishPause: .milliseconds(10))
+                tick: .milliseconds(20), grace: grace, finishPause: .milliseconds(10), now: now)
             let logger = Logger(label: "test") { _ in log }
             let pool = WorkerPool(
                 crew: Crew(store: store, spool: spool, settings: settings, logger: logger, work: work))
@@ -192,6 +193,34 @@ import Testing
             pool.stop(timeout: .seconds(10))
             let job = try #require(try store.finish(thief, .succeeded(result: Data("thief".utf8)), at: Date()))
             #expect(job.result == Data("thief".utf8))
+        }
+    }
+
+    /// Leases are written by the wall clock; a job that this process runs is not lost because that is set.
+    @Test(arguments: [600.0, -600.0])
+    func aClockThatIsSetCostsNoJobItsRun(jump: Double) throws {
+        let clock = Mutex(Date())
+        let runs = Counter()
+        let release = Counter()
+        try withPool(workers: 3, now: { clock.withLock { $0 } }) { _, _, _ in
+            runs.add()
+            while release.value == 0 { Thread.sleep(forTimeInterval: 0.001) }
+            return Data()
+        } _: { pool, store, spool in
+            let id = try submit(store, spool)
+            pool.start()
+            _ = try wait(store, id) { _ in runs.value == 1 }
+            for _ in 0..<3 {
+                clock.withLock { $0 += jump }
+                // Each idle worker looks for a job at the new time.
+                let seen = store.claims
+                _ = try wait(store, id) { _ in store.claims >= seen + 6 }
+            }
+            let job = try #require(try store.job(id))
+            #expect(job.state == .running && job.attempts == 1 && runs.value == 1)
+            release.add()
+            #expect(try wait(store, id) { $0.state.isFinal }.state == .succeeded)
+            #expect(runs.value == 1)
         }
     }
 

@@ -147,11 +147,12 @@ import Testing
         metrics.authenticationFailures.add(1, "token_unknown")
         metrics.ready.set(1)
         metrics.tokensStale.set(0)
+        metrics.retentionBehind.set(0)
         metrics.buildInfo.set(1, "1.0", "default", "avx512")
         metrics.startTime.set(1_800_000_000)
         let text = metrics.registry.exposition()
         let families = text.split(separator: "\n").filter { $0.hasPrefix("# TYPE") }
-        #expect(families.count == 19)
+        #expect(families.count == 20)
         for family in families {
             let words = family.split(separator: " ")
             #expect(words[2].hasPrefix("hepar_") || words[2].hasPrefix("process_"))

@@ -244,7 +244,7 @@ def main():
     stuck = server.rows("SELECT state, count(*) FROM job WHERE state IN ('queued', 'running') GROUP BY state")
     checks.expect(not stuck, "no row is left queued or running", stuck)
     stray = [f"{job}/{name}" for job in names(server.data, "jobs") for name in names(server.data, "jobs", job)
-             if name not in ("image.nii.gz", "mask.nii.gz", "report.json")]
+             if name not in ("image.nii.gz", "job.json", "mask.nii.gz", "report.json")]
     checks.expect(not stray, "a job's folder holds only its files", (len(stray), stray[:3]))
     server.kill(15)
     starts = [start for start in starts if start]
