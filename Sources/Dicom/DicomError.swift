@@ -215,8 +215,8 @@ extension DicomError: CustomStringConvertible {
             "The volume would have \(columns) x \(rows) x \(slices) voxels; at most \(limit) are accepted."
         case .missingSlices(let missing, let spacing, let gap):
             """
-            \(missing == 1 ? "1 slice is" : "\(missing) slices are") missing: they lie \(short(spacing)) mm apart with a gap of \(short(gap)) mm. Send the \
-            whole series.
+            \(missing == 1 ? "1 slice is" : "\(missing) slices are") missing: they lie \(short(spacing)) mm apart with a gap of \
+            \(short(gap)) mm. Send every slice of one phase of the series.
             """
         case .unevenSlices(let smallest, let largest):
             """

@@ -58,7 +58,7 @@ private func separations(of slices: [SliceHeader]) -> [[[SliceHeader]]] {
     return certain + runs(of: slices) + others
 }
 
-/// Slices by the value of a mark, sorted by place as before; parts in the order of acquisitions and instances.
+/// Slices by the value of a mark, sorted by place as before; parts in the order of their lowest slices.
 private func byValue(_ slices: [SliceHeader], _ mark: Mark) -> [[SliceHeader]] {
     var parts: [[SliceHeader]] = []
     var known: [Int: Int] = [:]
