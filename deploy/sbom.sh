@@ -9,6 +9,7 @@ hepar=$1
 resolved=$2
 
 architecture=$(dpkg --print-architecture)
+# shellcheck source=/dev/null
 distribution=$(. /etc/os-release && echo "$ID")
 version=$("$hepar" --version)
 software=$("$hepar" --version --json)
