@@ -137,9 +137,11 @@ private struct LyingStore: JobStore {
     func enqueue(_ new: NewJob, limits: QueueLimits) throws(JobStoreError) -> Job {
         try base.enqueue(new, limits: limits)
     }
-    func enqueueFinished(_ new: NewJob, copying earlier: JobID) throws(JobStoreError) -> Job? {
-        try base.enqueueFinished(new, copying: earlier)
-    }
+    func enqueueFinished(
+        _ new: NewJob, copying earlier: JobID, limits: QueueLimits
+    ) throws(JobStoreError) -> Job? { try base.enqueueFinished(new, copying: earlier, limits: limits) }
+    func setStored(_ bytes: Int, of id: JobID) throws(JobStoreError) { try base.setStored(bytes, of: id) }
+    func stored(of owner: String) throws(JobStoreError) -> Int { try base.stored(of: owner) }
     func names() throws(JobStoreError) -> Set<JobID> { try base.names() }
     func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] { try base.jobs(filter) }
     func succeeded(contentKey: String) throws(JobStoreError) -> Job? { try base.succeeded(contentKey: contentKey) }
