@@ -17,6 +17,8 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     case zipBomb(limit: Int)
     /// Nothing but zips within the zip, or several zips.
     case zipNested
+    /// An archive of another kind than zip, or a program.
+    case otherArchive
     /// An entry that is a link or a device.
     case zipLink
     /// An absolute path, or one with `..`.
@@ -115,6 +117,7 @@ extension DicomError {
         case .zipTooLarge: "zip_too_large"
         case .zipBomb: "zip_bomb"
         case .zipNested: "zip_nested"
+        case .otherArchive: "dicom_other_archive"
         case .zipLink: "zip_link"
         case .zipBadPath: "zip_bad_path"
         case .zipMethod: "zip_method"
@@ -187,6 +190,11 @@ extension DicomError: CustomStringConvertible {
             "The zip file has an entry that shrank more than \(limit) times, as no scan does. Send the DICOM files alone."
         case .zipNested:
             "There are only zip files within the zip file, or more than one was sent. Send the DICOM files, or one zip of them."
+        case .otherArchive:
+            """
+            The file is a program (perhaps a zip that extracts itself) or an archive other than zip: tar, gzip, 7-Zip, RAR, xz or \
+            bzip2. Unpack it, and send the DICOM files or one zip of them.
+            """
         case .zipLink:
             "The zip file has an entry that is a link and no file. Pack the files themselves."
         case .zipBadPath:

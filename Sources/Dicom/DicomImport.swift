@@ -64,6 +64,7 @@ public func importDicom(
     }
     guard !slices.isEmpty else {
         if leftOut[.archive] != nil { throw .zipNested }
+        if files.count == 1, isOtherArchive(files[0]) { throw .otherArchive }
         throw .noCT(files: unpacked.count, leftOut: counts)
     }
 

@@ -23,7 +23,7 @@ struct Findings {
     private var choiceFindings: [DicomReport.Finding] {
         let refused = choice.betterRefused
         return [
-            severalOwners("patients", owners.patients.count), severalOwners("studies", owners.studies), chosen,
+            severalOwners("patients", owners.patients.count), severalOwners("studies", owners.studyUIDs), chosen,
             .init(
                 .warning, "better_volume_refused", count: refused,
                 """

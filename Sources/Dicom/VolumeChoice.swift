@@ -5,8 +5,10 @@ struct Owners {
     private(set) var patients: [String: Int] = [:]
     private var numbers: [Study: Int] = [:]
 
-    /// How many studies there are.
+    /// How many studies there are, two patients' ones counted apart.
     var studies: Int { numbers.count }
+    /// How many StudyInstanceUIDs there are.
+    var studyUIDs: Int { Set(numbers.keys.map(\.study)).count }
 
     /// Counts in the order of the slices that come first.
     init(of slices: [SliceHeader]) {

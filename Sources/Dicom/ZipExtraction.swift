@@ -42,6 +42,19 @@ func isZip(_ url: URL) -> Bool {
     return isZip(head: [UInt8](head)) && head.dropFirst(128) != Data("DICM".utf8)
 }
 
+/// Whether a file's first bytes are those of a program, which may be a zip that extracts itself, or of an archive that is
+/// not read: gzip (as of a tar), tar, 7-Zip, RAR, xz, bzip2.
+func isOtherArchive(_ url: URL) -> Bool {
+    guard let file = try? FileHandle(forReadingFrom: url) else { return false }
+    defer { try? file.close() }
+    guard let head = try? file.read(upToCount: 262) else { return false }
+    let starts: [[UInt8]] = [
+        Array("MZ".utf8), [0x1F, 0x8B], [0x37, 0x7A, 0xBC, 0xAF], Array("Rar!".utf8), [0xFD, 0x37, 0x7A, 0x58],
+        Array("BZh".utf8),
+    ]
+    return starts.contains { head.starts(with: $0) } || head.dropFirst(257) == Data("ustar".utf8)
+}
+
 private func isZip(head: [UInt8]) -> Bool {
     head.starts(with: [0x50, 0x4B, 3, 4]) || head.starts(with: [0x50, 0x4B, 5, 6])
 }

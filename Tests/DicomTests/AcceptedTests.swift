@@ -189,6 +189,18 @@ import Testing
 
     // MARK: Zips
 
+    @Test(arguments: [
+        [0x4D, 0x5A, 0x90, 0x00], [0x1F, 0x8B, 8, 0], [0x37, 0x7A, 0xBC, 0xAF], [0x52, 0x61, 0x72, 0x21],
+    ])
+    func archivesThatAreNotReadAreNamed(start: [UInt8]) throws {
+        #expect(throws: DicomError.otherArchive) {
+            try ImportRun.of([], with: ["archive": start + [UInt8](repeating: 0, count: 400)])
+        }
+        // Beside slices they are files like any other, as a viewer on a patient's disc is.
+        let run = try ImportRun.of(syntheticSeries(), with: ["viewer": start])
+        #expect(run.leftOut(.notDicom) == 1)
+    }
+
     /// A patient's disc: slices, a viewer and a document, which are zips themselves.
     @Test func aDiscWithAViewer() throws {
         let inner = ZipBuilder(entries: [ZipBuilder.Entry(name: "META-INF/MANIFEST.MF", bytes: [1, 2, 3])]).bytes

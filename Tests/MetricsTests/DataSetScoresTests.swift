@@ -34,6 +34,15 @@ private let team = ThreadTeam(threads: 1)
         #expect(try JSONDecoder().decode(DataSetScores.self, from: data) == all)
     }
 
+    /// Millilitres on a slanted grid, whose voxels are smaller than boxes with their edges.
+    @Test func millilitresOfASlantedGrid() {
+        let voxels = [UInt8](repeating: 2, count: 24)
+        let mask = Volume(shape: Shape(4, 3, 2), spacing: SIMD3(1, 2, 5), voxelShare: 0.9, voxels: voxels)
+        let scores = score(prediction: mask, reference: mask, team: team)
+        #expect(abs(scores.liver.referenceMillilitres - 24 * 0.01 * 0.9) < 1e-12)
+        #expect(scores.liver.predictionMillilitres == scores.liver.referenceMillilitres)
+    }
+
     @Test func noCases() throws {
         let none = DataSetScores([])
         #expect(none.liver.dice.mean == nil && none.liver.dice.cases == 0 && none.liver.diceGlobal == 1)

@@ -31,7 +31,7 @@ import Testing
     }
 
     /// A liver of 3 x 2 voxels with one lesion voxel at (5, 5, 2) of a scan of 2 x 2 x 5 mm, and another of one voxel.
-    private func facts(at corner: (x: Int, y: Int, z: Int)) throws -> LiverFacts {
+    private func facts(at corner: (x: Int, y: Int, z: Int), voxelShare: Double = 1) throws -> LiverFacts {
         let spacing = SIMD3(2.0, 2, 5)
         var labels = Volume<UInt8>(shape: Shape(5, 2, 1), spacing: spacing, filledWith: Label.background)
         for (x, y) in [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1), (4, 0)] { labels[x, y, 0] = Label.liver }
@@ -40,7 +40,9 @@ import Testing
         let ruled = applyRules(
             LesionStageResult(labels: labels, lesionProbabilities: [probabilities]), threshold: 0.8,
             team: ThreadTeam(threads: 1))
-        var scan = Volume<Float>(shape: Shape(12, 12, 4), spacing: spacing, filledWith: -1000)
+        var scan = Volume<Float>(
+            shape: Shape(12, 12, 4), spacing: spacing, voxelShare: voxelShare,
+            voxels: [Float](repeating: -1000, count: 12 * 12 * 4))
         for y in 0..<2 { for x in 0..<3 { scan[corner.x + x, corner.y + y, corner.z] = 100 + Float(10 * x) } }
         scan[corner.x + 1, corner.y + 1, corner.z] = 30
         let box = Box(
@@ -55,6 +57,13 @@ import Testing
         // 100, 110, 120 and 100, 120: the lesion's 30 HU do not count.
         #expect(inside.meanHU == 110)
         #expect(!inside.isAtBorder)
+    }
+
+    /// On a slanted grid a voxel is smaller than the box of its edges.
+    @Test func millilitresOfASlantedGrid() throws {
+        let slanted = try facts(at: (5, 5, 2), voxelShare: 0.94)
+        #expect(abs(slanted.millilitres - 6 * 0.02 * 0.94) < 1e-12)
+        #expect(abs(slanted.nextMillilitres - 0.02 * 0.94) < 1e-12)
     }
 
     @Test(arguments: [(0, 5, 2), (5, 0, 2), (5, 10, 2), (5, 5, 0), (5, 5, 3)])
