@@ -45,7 +45,14 @@ struct BadFiles {
         let whole = [UInt8](try Data(contentsOf: good))
         try add("truncated", "truncated", Array(whole.prefix(whole.count / 2)), suffix: "nii.gz")
         try add("absurd dims", "too_large", changed { put([3, 32767, 32767, 32767, 1], &$0, at: 40) })
-        try add("NaN spacing", "spacing_out_of_range", changed { put(.nan, &$0, at: 80) })
+        // Where a map to the patient stands in the header, pixdim is not asked.
+        let withoutMaps = { (bytes: inout [UInt8]) in put([0, 0], &bytes, at: 252) }
+        try add(
+            "NaN spacing", "spacing_out_of_range",
+            changed {
+                put(.nan, &$0, at: 80)
+                withoutMaps(&$0)
+            })
         try add("4-D", "four_dimensional", changed { put([4, 8, 8, 8, 20], &$0, at: 40) })
         try add("one slice", "too_few_slices", changed { put([3, 16, 16, 1, 1], &$0, at: 40) })
 

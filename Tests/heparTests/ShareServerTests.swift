@@ -56,7 +56,7 @@ import Testing
             #expect(repeated["copied_from"] as? String == first && second != first)
 
             let (one, two) = (try Self.files(of: first, in: data), try Self.files(of: second, in: data))
-            #expect(Set(two.keys) == ["image.nii.gz", "mask.nii.gz", "report.json"])
+            #expect(Set(two.keys) == ["image.nii.gz", "job.json", "mask.nii.gz", "report.json"])
             for name in ["image.nii.gz", "mask.nii.gz"] { #expect(one[name]?.inode == two[name]?.inode, "\(name)") }
             #expect(one["report.json"]?.inode != two["report.json"]?.inode)
             #expect(try job(second)["stored_bytes"] as? Int == two.values.map(\.size).reduce(0, +))
