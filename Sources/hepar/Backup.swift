@@ -44,8 +44,8 @@ struct Backup {
         guard FileManager.default.isWritableFile(atPath: parent.path) else {
             throw UserError("\(parent.path) cannot be written. Choose a folder that exists and that you may write to.")
         }
-        let (inner, outer) = (self.destination.resolvingSymlinksInPath().path + "/", self.data.path + "/")
-        guard !inner.hasPrefix(outer), !outer.hasPrefix(inner) else {
+        let place = self.destination.resolvingSymlinksInPath()
+        guard FileIdentity(self.data)?.holds(place) != true, FileIdentity(place)?.holds(self.data) != true else {
             throw UserError(
                 "\(path) and the data folder lie in one another. Choose a folder elsewhere, best on another disk.")
         }

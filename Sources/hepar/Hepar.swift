@@ -52,7 +52,9 @@ struct HeparCommand: AsyncParsableCommand {
         case let error as VolumeError: error.isUsersFault
         case let error as TrainingError: error.isUsersFault
         case let error as DicomError: error.isUsersFault
-        case is ModelError, is PhantomError, is ConfigError, is TokenFileError, is UserError, is BridgeSetupError: true
+        case is ModelError, is PhantomError, is ConfigError, is TokenFileError, is UserError, is BridgeSetupError,
+            is OverwriteError:
+            true
         default: false
         }
     }

@@ -51,6 +51,7 @@ struct ImportDicom: ParsableCommand {
         guard output.lowercased().hasSuffix(".nii.gz") || output.lowercased().hasSuffix(".nii") else {
             throw ValidationError("The output is named \(output). Its name must end in .nii.gz or .nii.")
         }
+        try refuseOverwriting(files.map { NamedFile("an input", $0) }, by: [NamedFile("--output", output)])
         do throws(DicomError) {
             let report = try imported()
             print(json ? Self.text(report) : DicomText.summary(of: report))

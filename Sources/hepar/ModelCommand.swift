@@ -117,6 +117,8 @@ struct Model: ParsableCommand {
         @OptionGroup var engine: EngineOptions
 
         func run() throws {
+            try refuseOverwriting(
+                [NamedFile("the model", file), NamedFile("the input", input)], by: [NamedFile("the output", output)])
             let model = try ModelFile(reading: URL(filePath: file))
             let network = try Network(
                 model, algorithm: engine.algorithm, instructions: engine.instructions,

@@ -34,6 +34,7 @@ struct PhantomCommand: ParsableCommand {
     func run() throws {
         let shape = try numbers(shape, "--shape", as: { Int($0) })
         let spacing = try numbers(spacing, "--spacing", as: { Double($0) })
+        try refuseOverwriting([], by: [NamedFile("--output", output), NamedFile("--reference", reference)])
         let team = ThreadTeam(threads: ProcessInfo.processInfo.activeProcessorCount)
         var options = PhantomOptions(seed: seed)
         options.shape = Shape(shape[0], shape[1], shape[2])

@@ -27,6 +27,10 @@ struct PreviewCommand: ParsableCommand {
 
     func run() throws {
         guard (1...64).contains(slices) else { throw UserError("--slices is \(slices). Give 1 to 64.") }
+        try refuseOverwriting(
+            [NamedFile("the CT", ct), NamedFile("the mask", mask)]
+                + (reference.map { [NamedFile("the reference", $0)] } ?? []),
+            by: [NamedFile("--output", output)])
         let team = ThreadTeam(threads: ProcessInfo.processInfo.activeProcessorCount)
         let scan = try readCT(at: URL(filePath: ct), limits: VolumeLimits(), team: team)
         func labels(_ path: String) throws -> Volume<UInt8> {

@@ -47,6 +47,12 @@ struct Segment: ParsableCommand {
                 throw UserError("\(path) cannot be written. Choose a folder that exists and that you may write to.")
             }
         }
+        let models = ModelMetadata.Stage.allCases.flatMap { Segmenter.files(of: $0, in: engine.modelFolder) }
+        try refuseOverwriting(
+            [NamedFile("the CT", ct)] + (reference.map { [NamedFile("the reference", $0)] } ?? [])
+                + models.map { NamedFile("the model's \($0.lastPathComponent)", $0) },
+            by: [("--output", output), ("--report", report), ("--probabilities", probabilities)]
+                .compactMap { name, path in path.map { NamedFile(name, $0) } })
         // The same judgement as an upload gets: truncation, a damaged gzip, air only.
         let findings = try inspectScan(at: URL(filePath: ct)).findings
         let team = ThreadTeam(threads: engine.threads)

@@ -27,6 +27,7 @@ struct Train: ParsableCommand {
         let folder = URL(filePath: task.output)
         let goesOn = Trainer.hasCheckpoint(in: folder)
         if goesOn, !task.resume { throw TrainingError.alreadyBegun(file: Trainer.checkpointName) }
+        try refuseOverwriting(inputs, by: outputs(in: folder))
         let team = ThreadTeam(threads: task.threads)
         let loss = try recipe.loss(task.stage)
         let dataOptions = try dataChoice.options(stage: task.stage, validation: validation.names)
@@ -76,6 +77,22 @@ struct Train: ParsableCommand {
             print("Cases skipped: \(training.skipped.count).")
             for item in training.skipped { print("  \(item.name): \(item.reason)") }
         }
+    }
+
+    private var inputs: [NamedFile] {
+        let models = [("the model of --init", recipe.initial), ("the model of --hard-model", samples.hardModel)]
+        let cases = task.data.flatMap { folder in
+            ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
+                .filter { name in [".nii", ".nii.gz", ".json"].contains { name.hasSuffix($0) } }
+                .map { NamedFile("a file of --data", URL(filePath: folder).appending(path: $0)) }
+        }
+        return models.compactMap { name, path in path.map { NamedFile(name, $0) } } + cases
+    }
+
+    private func outputs(in folder: URL) -> [NamedFile] {
+        if let sheet = task.sheet { return [NamedFile("--sheet", sheet)] }
+        let names = ["\(task.stage.rawValue).safetensors", Trainer.checkpointName, "curves.csv", "curves.png"]
+        return names.map { NamedFile("the training's \($0)", folder.appending(path: $0)) }
     }
 
     /// Where --hard-model is wrong: looked for once, and kept in the output folder for --resume.
