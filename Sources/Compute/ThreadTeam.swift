@@ -6,8 +6,9 @@ import Synchronization
 ///
 /// `run` calls its body once on every thread, the caller's included, and returns when all have returned.
 /// Callers on different threads (several jobs) take turns: each task has all threads to itself, so that
-/// jobs never fight for cores. Between tasks the threads spin for about a tenth of a millisecond and then
-/// sleep. A body must not call `run` of its own team.
+/// jobs never fight for cores. A thread that waits, between tasks or for the others, spins for at most a few tenths of
+/// a millisecond and then sleeps, so that whoever has work gets the core; where there are more threads than cores it
+/// sleeps at once. A body must not call `run` of its own team.
 public final class ThreadTeam: Sendable {
     /// How many threads work on a task, the caller's included.
     public let threads: Int
@@ -36,11 +37,7 @@ public final class ThreadTeam: Sendable {
             turns.map(waitForTurn)
             defer { turns.map { _ = write($0, ".", 1) } }
             guard threads > 1 else { return body(0) }
-            withoutActuallyEscaping(body) { body in
-                shared.publish(body)
-                body(0)
-                shared.waitForOthers()
-            }
+            withoutActuallyEscaping(body) { shared.perform($0) }
         }
     }
 
@@ -78,55 +75,52 @@ private func waitForTurn(_ socket: Int32) {
     while read(socket, &byte, 1) < 0, errno == EINTR {}
 }
 
-/// What the threads share. `task` is written only between tasks, under `sleepLock`, by the thread that has the turn;
-/// the store to `generation` publishes it.
+/// What the threads share. `task` is written only between tasks, by the thread that has the turn; the change of
+/// `generation` publishes it.
 private final class Shared: @unchecked Sendable {
     let threads: Int
     var task: ((Int) -> Void)?
-    let generation = Atomic<Int>(0)
+    /// Grows with each task.
+    let generation: SleepingCounter
+    /// Grows when the last of the other threads is done with its task.
+    let finished: SleepingCounter
+    /// Grows when all threads have come to a barrier.
+    let passed: SleepingCounter
     let busy = Atomic<Int>(0)
     let arrived = Atomic<Int>(0)
-    let barrierGeneration = Atomic<Int>(0)
-    let sleepLock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
     init(threads: Int) {
         self.threads = threads
-        pthread_mutex_init(sleepLock, nil)
-        pthread_cond_init(wake, nil)
-    }
-
-    deinit {
-        pthread_cond_destroy(wake)
-        pthread_mutex_destroy(sleepLock)
-        wake.deallocate()
-        sleepLock.deallocate()
+        // A core for each thread: what is waited for is at work and comes soon. Otherwise it may well wait for this core.
+        let haveCores = threads <= AvailableCores.count
+        generation = SleepingCounter(spins: haveCores ? 4_000 : 0)
+        finished = SleepingCounter(spins: haveCores ? 4_000 : 0)
+        passed = SleepingCounter(spins: haveCores ? 4_000 : 0)
     }
 
     /// Hands `task` to the waiting threads; nil tells them to end.
     func publish(_ task: ((Int) -> Void)?) {
         self.task = task
         busy.store(threads - 1, ordering: .relaxed)
-        pthread_mutex_lock(sleepLock)
-        generation.wrappingAdd(1, ordering: .releasing)
-        pthread_cond_broadcast(wake)
-        pthread_mutex_unlock(sleepLock)
+        generation.advance()
     }
 
-    func waitForOthers() {
-        var spins = 0
-        while busy.load(ordering: .acquiring) > 0 { pause(&spins) }
-        task = nil
+    /// Runs `task` on every thread, the caller's included, and waits for all.
+    func perform(_ task: @escaping (Int) -> Void) {
+        let seen = finished.value
+        publish(task)
+        task(0)
+        finished.wait(past: seen)
+        self.task = nil
     }
 
     func barrier() {
-        let generation = barrierGeneration.load(ordering: .acquiring)
+        let seen = passed.value
         if arrived.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue == threads {
             arrived.store(0, ordering: .relaxed)
-            barrierGeneration.wrappingAdd(1, ordering: .releasing)
+            passed.advance()
         } else {
-            var spins = 0
-            while barrierGeneration.load(ordering: .acquiring) == generation { pause(&spins) }
+            passed.wait(past: seen)
         }
     }
 
@@ -134,9 +128,9 @@ private final class Shared: @unchecked Sendable {
     func work(as index: Int) {
         var seen = 0
         while true {
-            seen = nextGeneration(after: seen)
+            seen = generation.wait(past: seen)
             guard perform(as: index) else { return }
-            busy.wrappingSubtract(1, ordering: .releasing)
+            if busy.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 { finished.advance() }
         }
     }
 
@@ -147,23 +141,50 @@ private final class Shared: @unchecked Sendable {
         task(index)
         return true
     }
+}
 
-    private func nextGeneration(after seen: Int) -> Int {
-        for _ in 0..<20_000 {
-            let now = generation.load(ordering: .acquiring)
+/// A number that only grows, and that threads wait for. `lock` keeps a thread from falling asleep just as it grows.
+private final class SleepingCounter: @unchecked Sendable {
+    private let counter = Atomic<Int>(0)
+    private let spins: Int
+    private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    /// - Parameter spins: how often a waiting thread looks, a pause of some 40 to 140 cycles between, before it sleeps.
+    init(spins: Int) {
+        self.spins = spins
+        pthread_mutex_init(lock, nil)
+        pthread_cond_init(wake, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(wake)
+        pthread_mutex_destroy(lock)
+        wake.deallocate()
+        lock.deallocate()
+    }
+
+    var value: Int { counter.load(ordering: .acquiring) }
+
+    /// What was written before is seen by all whose wait this ends. No system call is made where nobody sleeps.
+    func advance() {
+        pthread_mutex_lock(lock)
+        counter.wrappingAdd(1, ordering: .releasing)
+        pthread_cond_broadcast(wake)
+        pthread_mutex_unlock(lock)
+    }
+
+    /// Returns the number once it is no longer `seen`.
+    @discardableResult func wait(past seen: Int) -> Int {
+        for _ in 0..<spins {
+            let now = value
             if now != seen { return now }
             ck_pause()
         }
-        pthread_mutex_lock(sleepLock)
-        while generation.load(ordering: .acquiring) == seen { pthread_cond_wait(wake, sleepLock) }
-        pthread_mutex_unlock(sleepLock)
-        return generation.load(ordering: .acquiring)
-    }
-
-    /// Spins at first, then lets others have the core: a thread of the team may have been descheduled.
-    private func pause(_ spins: inout Int) {
-        spins += 1
-        if spins < 4_000 { ck_pause() } else { sched_yield() }
+        pthread_mutex_lock(lock)
+        while value == seen { pthread_cond_wait(wake, lock) }
+        pthread_mutex_unlock(lock)
+        return value
     }
 }
 

@@ -1,3 +1,4 @@
+import Compute
 import Foundation
 import Glibc
 
@@ -7,8 +8,8 @@ enum MemoryLimit {
     /// In bytes, as it is now.
     static var ofThisProcess: Int {
         bytes(
-            machine: Int(ProcessInfo.processInfo.physicalMemory), groups: text(of: "/proc/self/cgroup") ?? "",
-            addressSpace: freeAddressSpace, text: text(of:))
+            machine: Int(ProcessInfo.processInfo.physicalMemory), groups: ControlGroups.ofThisProcess,
+            addressSpace: freeAddressSpace, text: ControlGroups.text(of:))
     }
 
     /// What is left of the address space; nil if it is not limited. Libraries and the stacks of threads take some of it
@@ -18,7 +19,7 @@ enum MemoryLimit {
         guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, limit.rlim_cur < rlim_t(Int.max) else {
             return nil
         }
-        let pages = text(of: "/proc/self/statm")?.split(separator: " ").first.flatMap { Int($0) } ?? 0
+        let pages = ControlGroups.text(of: "/proc/self/statm")?.split(separator: " ").first.flatMap { Int($0) } ?? 0
         return max(0, Int(limit.rlim_cur) - pages * sysconf(Int32(_SC_PAGESIZE)))
     }
 
@@ -30,29 +31,12 @@ enum MemoryLimit {
     ///   - addressSpace: bytes of address space that are left; nil if it is not limited.
     ///   - text: what a file below `/sys/fs/cgroup` says, by its path; nil if it is not there.
     static func bytes(machine: Int, groups: String, addressSpace: Int?, text: (String) -> String?) -> Int {
-        let files = groups.split(separator: "\n").flatMap { line -> [String] in
-            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard fields.count == 3 else { return [] }
-            if fields[1].isEmpty {
-                return folders(of: String(fields[2])).map { "/sys/fs/cgroup\($0)/memory.max" }
-            }
-            guard fields[1].split(separator: ",").contains("memory") else { return [] }
-            return folders(of: String(fields[2])).map { "/sys/fs/cgroup/memory\($0)/memory.limit_in_bytes" }
-        }
-        // In a container the group's own folder is often the root of what can be seen, whatever its path is called.
-        let roots = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        let folders = ControlGroups.folders(of: "memory", groups: groups)
+        let files = folders.second.map { "\($0)/memory.max" } + folders.first.map { "\($0)/memory.limit_in_bytes" }
         // "max" is no number: no limit.
-        let limits = (files + roots).compactMap { path in
+        let limits = files.compactMap { path in
             text(path).flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
         }
         return (limits + [machine] + (addressSpace.map { [$0] } ?? [])).min()!
     }
-
-    /// `/a/b`, then `/a`: a group cannot have more than the ones it is in.
-    private static func folders(of path: String) -> [String] {
-        let names = path.split(separator: "/")
-        return names.indices.reversed().map { "/" + names[...$0].joined(separator: "/") }
-    }
-
-    private static func text(of path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
 }

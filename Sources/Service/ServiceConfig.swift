@@ -1,4 +1,5 @@
 public import Access
+import Compute
 import Configuration
 import Foundation
 import Imaging
@@ -42,7 +43,7 @@ public struct ServiceConfig: Equatable, Sendable {
     /// The model folder: liver.safetensors and lesion.safetensors.
     public var modelFolder = "Models/default"
     /// Threads of the engine, shared by all jobs.
-    public var computeThreads = ProcessInfo.processInfo.activeProcessorCount
+    public var computeThreads = AvailableCores.count
     /// How convolutions are computed.
     public var algorithm = Algorithm.winograd
     /// Jobs worked on at once.

@@ -110,20 +110,18 @@ func peakMemoryBytes() -> Int? {
 
 /// Options of every benchmark.
 struct BenchOptions: ParsableArguments {
-    @Option(help: "Compute threads.")
-    var threads = ProcessInfo.processInfo.activeProcessorCount
+    @OptionGroup var threads: ThreadOption
 
     @Option(help: "Timed runs of each case.")
     var runs: Int?
 
     mutating func validate() throws {
-        guard (1...256).contains(threads) else { throw ValidationError("--threads must be from 1 to 256.") }
         if let runs, !(1...10_000).contains(runs) { throw ValidationError("--runs must be from 1 to 10000.") }
     }
 
     /// The cases' common facts, with `runs` where the user gives none.
     func benchmark(runs defaultRuns: Int, instructions: InstructionSet) -> Benchmark {
-        Benchmark(runs: runs ?? defaultRuns, threads: threads, instructions: instructions)
+        Benchmark(runs: runs ?? defaultRuns, threads: threads.count, instructions: instructions)
     }
 }
 

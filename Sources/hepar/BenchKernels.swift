@@ -13,7 +13,7 @@ struct BenchKernels: ParsableCommand {
     @OptionGroup var options: BenchOptions
 
     func run() throws {
-        let team = ThreadTeam(threads: options.threads)
+        let team = ThreadTeam(threads: options.threads.capped())
         measureLimits(team)
         try measureImaging(team)
     }

@@ -24,7 +24,7 @@ struct BenchMetrics: ParsableCommand {
     @OptionGroup var options: BenchOptions
 
     func run() throws {
-        let team = ThreadTeam(threads: options.threads)
+        let team = ThreadTeam(threads: options.threads.capped())
         let masks: (prediction: Volume<UInt8>, reference: Volume<UInt8>)
         if let prediction {
             guard let reference else { throw UserError("Give a reference as well, or no file at all.") }

@@ -35,7 +35,7 @@ struct BenchNetwork: ParsableCommand {
         if let instructions, !instructions.isAvailable {
             throw UserError("This CPU has no \(instructions.rawValue).")
         }
-        let team = ThreadTeam(threads: options.threads)
+        let team = ThreadTeam(threads: options.threads.capped())
         let tensors =
             try model.map { try ModelFile(reading: URL(filePath: $0)).tensors }
             ?? Architecture(width: width, slices: 5, classes: 3).randomTensors(seed: 1)

@@ -30,7 +30,7 @@ struct BenchPipeline: ParsableCommand {
 
     func run() throws {
         if let width, !(1...256).contains(width) { throw UserError("--width is \(width). Give 1 to 256.") }
-        let team = ThreadTeam(threads: options.threads)
+        let team = ThreadTeam(threads: options.threads.capped())
         let folder = FileManager.default.temporaryDirectory.appending(path: "hepar-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }

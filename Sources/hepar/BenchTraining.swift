@@ -42,7 +42,7 @@ struct BenchTraining: ParsableCommand {
         let architecture = Architecture(width: width, slices: 5, classes: 3)
         let network = try TrainableNetwork(
             tensors: architecture.randomTensors(seed: 1), instructions: instructions,
-            team: ThreadTeam(threads: options.threads))
+            team: ThreadTeam(threads: options.threads.capped()))
         let loss = Loss(classWeights: [0.2, 1.2, 2.2])
         let samples = randomBatch(architecture)
         var velocity = [Float](repeating: 0, count: network.parameters.count)
@@ -57,7 +57,7 @@ struct BenchTraining: ParsableCommand {
         let milliseconds = (0..<(options.runs ?? 5)).map { _ in clock.measure(step) / .milliseconds(1) }.sorted()
         let median = milliseconds[milliseconds.count / 2]
         let line = TrainingLine(
-            width: width, crop: crop, batch: batch, threads: options.threads, runs: milliseconds.count,
+            width: width, crop: crop, batch: batch, threads: options.threads.count, runs: milliseconds.count,
             samplesPerSecond: Double(batch) / median * 1e3, medianMs: median, minMs: milliseconds[0],
             peakBytes: peakMemoryBytes())
         print(line.json)

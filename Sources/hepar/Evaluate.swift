@@ -23,11 +23,10 @@ struct Evaluate: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    @Option(help: "Compute threads.")
-    var threads = ProcessInfo.processInfo.activeProcessorCount
+    @OptionGroup var threads: ThreadOption
 
     func run() throws {
-        let team = ThreadTeam(threads: max(1, threads))
+        let team = ThreadTeam(threads: threads.capped())
         let (prediction, reference) = (URL(filePath: prediction), URL(filePath: reference))
         guard reference.isFolder else {
             return try show(try scores(of: prediction, reference, team: team), ReportText.table(of:))

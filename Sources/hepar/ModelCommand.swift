@@ -122,7 +122,7 @@ struct Model: ParsableCommand {
             let model = try ModelFile(reading: URL(filePath: file))
             let network = try Network(
                 model, algorithm: engine.algorithm, instructions: engine.instructions,
-                team: ThreadTeam(threads: engine.threads))
+                team: ThreadTeam(threads: engine.threads.capped()))
             guard let input = try Safetensors(reading: URL(filePath: input)).tensors["input"] else {
                 throw UserError("The input file has no tensor named \"input\".")
             }

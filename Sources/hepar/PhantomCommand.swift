@@ -35,7 +35,7 @@ struct PhantomCommand: ParsableCommand {
         let shape = try numbers(shape, "--shape", as: { Int($0) })
         let spacing = try numbers(spacing, "--spacing", as: { Double($0) })
         try refuseOverwriting([], by: [NamedFile("--output", output), NamedFile("--reference", reference)])
-        let team = ThreadTeam(threads: ProcessInfo.processInfo.activeProcessorCount)
+        let team = ThreadTeam(threads: AvailableCores.count)
         var options = PhantomOptions(seed: seed)
         options.shape = Shape(shape[0], shape[1], shape[2])
         options.spacing = SIMD3(spacing[0], spacing[1], spacing[2])

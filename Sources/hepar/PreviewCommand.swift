@@ -31,7 +31,7 @@ struct PreviewCommand: ParsableCommand {
             [NamedFile("the CT", ct), NamedFile("the mask", mask)]
                 + (reference.map { [NamedFile("the reference", $0)] } ?? []),
             by: [NamedFile("--output", output)])
-        let team = ThreadTeam(threads: ProcessInfo.processInfo.activeProcessorCount)
+        let team = ThreadTeam(threads: AvailableCores.count)
         let scan = try readCT(at: URL(filePath: ct), limits: VolumeLimits(), team: team)
         func labels(_ path: String) throws -> Volume<UInt8> {
             let map = try readLabels(at: URL(filePath: path), limits: VolumeLimits(), team: team)

@@ -55,7 +55,7 @@ struct Segment: ParsableCommand {
                 .compactMap { name, path in path.map { NamedFile(name, $0) } })
         // The same judgement as an upload gets: truncation, a damaged gzip, air only.
         let findings = try inspectScan(at: URL(filePath: ct)).findings
-        let team = ThreadTeam(threads: engine.threads)
+        let team = ThreadTeam(threads: engine.threads.capped())
         let segmenter = try Segmenter(
             models: engine.modelFolder, algorithm: engine.algorithm, instructions: engine.instructions,
             team: team)
@@ -78,8 +78,7 @@ struct EngineOptions: ParsableArguments {
     @Option(help: "The model folder: liver.safetensors and lesion.safetensors.")
     var model: String?
 
-    @Option(help: "Compute threads.")
-    var threads = ProcessInfo.processInfo.activeProcessorCount
+    @OptionGroup var threads: ThreadOption
 
     @Option(help: "How convolutions are computed: \(Algorithm.allCases.map(\.rawValue).joined(separator: ", ")).")
     var algorithm = Algorithm.winograd
@@ -94,7 +93,6 @@ struct EngineOptions: ParsableArguments {
         if let instructions, !instructions.isAvailable {
             throw ValidationError("This CPU has no \(instructions.rawValue).")
         }
-        guard (1...256).contains(threads) else { throw ValidationError("--threads must be from 1 to 256.") }
     }
 
     /// The folder given, or `Models/default` of the working folder, or the one installed beside the executable.

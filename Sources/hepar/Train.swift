@@ -28,7 +28,7 @@ struct Train: ParsableCommand {
         let goesOn = Trainer.hasCheckpoint(in: folder)
         if goesOn, !task.resume { throw TrainingError.alreadyBegun(file: Trainer.checkpointName) }
         try refuseOverwriting(inputs, by: outputs(in: folder))
-        let team = ThreadTeam(threads: task.threads)
+        let team = ThreadTeam(threads: task.threads.capped())
         let loss = try recipe.loss(task.stage)
         let dataOptions = try dataChoice.options(stage: task.stage, validation: validation.names)
         let sampling = try samples.options(batch: recipe.batch)
@@ -169,11 +169,9 @@ struct TrainTaskOptions: ParsableArguments {
     @Option(help: "Save and stop after this many minutes.")
     var minutes: Double?
 
-    @Option(help: "Compute threads. They do not change the result.")
-    var threads = ProcessInfo.processInfo.activeProcessorCount
+    @OptionGroup var threads: ThreadOption
 
     func validate() throws {
-        guard (1...256).contains(threads) else { throw ValidationError("--threads must be from 1 to 256.") }
         guard minutes.map({ $0 > 0 }) ?? true else { throw ValidationError("--minutes must be above 0.") }
     }
 }

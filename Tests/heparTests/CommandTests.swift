@@ -101,6 +101,20 @@ import Testing
         }
     }
 
+    /// On one core of those that this process may use.
+    @Test func moreThreadsThanCoresAreAWarning() throws {
+        let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let core = try #require(status.firstMatch(of: /Cpus_allowed_list:\s+(\d+)/)).1
+        try withTemporaryFolder { folder in
+            let ct = try SmallPhantom(in: folder).reference.path
+            let outcome = try HeparProcess.run(
+                URL(filePath: "/usr/bin/taskset"),
+                ["-c", "\(core)", HeparProcess.executable.path, "evaluate", ct, ct, "--threads", "200"])
+            #expect(outcome.status == 0, "\(outcome.error)")
+            #expect(outcome.error.contains("--threads is 200, and this process may use 1 core,"), "\(outcome.error)")
+        }
+    }
+
     @Test func modelInfoNamesItsFacts() throws {
         let info = try HeparProcess.run("model", "info", "Models/default/liver.safetensors")
         #expect(info.status == 0)

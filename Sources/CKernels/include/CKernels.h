@@ -3,6 +3,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Cores that this process may run on; 0 if the kernel does not say.
+int ck_affinity(void);
+
 // Tells the CPU that this thread spins, so that it saves power and lets a sibling thread run.
 static inline void ck_pause(void) {
 #if defined(__x86_64__)
