@@ -63,6 +63,7 @@ public struct DaemonSettings: Sendable, Equatable {
 public enum DaemonError: Error, Equatable, Sendable {
     case setting(name: String, value: Int, minimum: Int)
     case unknownHost(String, reason: String)
+    /// The reason is a sentence, with what to change.
     case cannotListen(host: String, port: Int, reason: String)
     case cannotStart(reason: String)
 }
@@ -76,7 +77,7 @@ extension DaemonError: CustomStringConvertible {
         case .unknownHost(let host, let reason):
             "The address \(host) to listen on is not known to this machine (\(reason))."
         case .cannotListen(let host, let port, let reason):
-            "Cannot listen on \(host), port \(port): \(reason). Is another server running there?"
+            "Cannot listen on \(host), port \(port): \(reason)"
         case .cannotStart(let reason):
             "The HTTP server does not start: \(reason)."
         }

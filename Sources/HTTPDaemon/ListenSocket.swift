@@ -20,7 +20,7 @@ struct ListenSocket: ~Copyable {
         let flags = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(address.ai_family, flags, 0)
         let failed = { () -> DaemonError in
-            let reason = String(cString: strerror(errno))
+            let reason = Self.reason(errno)
             if descriptor >= 0 { close(descriptor) }
             return .cannotListen(host: host, port: port, reason: reason)
         }
@@ -37,6 +37,19 @@ struct ListenSocket: ~Copyable {
         }
         self.descriptor = descriptor
         self.port = Self.port(of: descriptor)
+    }
+
+    /// The system's words, and what to change.
+    static func reason(_ code: Int32) -> String {
+        let advice =
+            switch code {
+            case EADDRINUSE: " Another program listens there: stop it, or choose another port."
+            case EACCES:
+                " Ports below 1024 may want a right of their own: choose one above, or give CAP_NET_BIND_SERVICE."
+            case EADDRNOTAVAIL: " This machine has no such address: choose one of its own."
+            default: ""
+            }
+        return String(cString: strerror(code)) + "." + advice
     }
 
     /// Refuses clients from now on; those accepted stay.

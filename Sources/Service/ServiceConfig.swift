@@ -95,6 +95,9 @@ public struct ConfigError: Error, Equatable, CustomStringConvertible {
     /// One sentence a fault.
     public let problems: [String]
 
+    /// An error that tells these faults.
+    public init(problems: [String]) { self.problems = problems }
+
     /// The faults, a line each.
     public var description: String { problems.joined(separator: "\n") }
 }
@@ -106,6 +109,18 @@ extension ServiceConfig {
     public static func load(
         file: URL?, environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws(ConfigError) -> ServiceConfig {
+        let (config, problems) = try await read(file: file, environment: environment)
+        guard problems.isEmpty else { throw ConfigError(problems: problems) }
+        return config
+    }
+
+    /// Reads them as ``load(file:environment:)`` does, for whoever looks for more faults: where a value is bad the default
+    /// stands, and a sentence tells it.
+    ///
+    /// - Throws: ``ConfigError`` if the file cannot be read at all.
+    public static func read(
+        file: URL?, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) async throws(ConfigError) -> (config: ServiceConfig, problems: [String]) {
         var providers: [any ConfigProvider] = []
         let ours = environment.filter { $0.key.hasPrefix(environmentPrefix) }
         let settings = ours.filter { !isServiceLink($0.key, $0.value) }
@@ -113,8 +128,16 @@ extension ServiceConfig {
             EnvironmentVariablesProvider(environmentVariables: settings).prefixKeys(with: "hepar"))
         var keysInFile: Set<String> = []
         if let file {
+            if let reason = FileFault(reading: file.path) {
+                throw ConfigError(problems: ["The configuration file \(file.path) \(reason). Name one in --config."])
+            }
+            guard let text = String(data: FileManager.default.contents(atPath: file.path) ?? Data(), encoding: .utf8)
+            else {
+                throw ConfigError(problems: [
+                    "The configuration file \(file.path) is not text in UTF-8. Save it as such."
+                ])
+            }
             do {
-                let text = try String(contentsOf: file, encoding: .utf8)
                 if let root = try Yams.compose(yaml: text) { keysInFile = try flattenedKeys(root) }
                 providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(file.path)))
             } catch let error as KeyIsNoName {
@@ -123,11 +146,11 @@ extension ServiceConfig {
                 throw ConfigError(problems: ["\(file.path) cannot be read as YAML: \(error)"])
             }
         }
-        var config = try ServiceConfig(
-            SettingsReader(
-                reader: ConfigReader(providers: providers), keysInFile: keysInFile, variables: Set(settings.keys)))
+        var settingsReader = SettingsReader(
+            reader: ConfigReader(providers: providers), keysInFile: keysInFile, variables: Set(settings.keys))
+        var config = ServiceConfig(&settingsReader)
         config.ignoredVariables = Set(ours.keys).subtracting(settings.keys).sorted()
-        return config
+        return (config, settingsReader.allProblems)
     }
 
     /// Whether a variable is one that Kubernetes sets in each pod beside a Service named hepar, or hepar-something: the
@@ -147,8 +170,7 @@ extension ServiceConfig {
     private static let environmentPrefix = "HEPAR_"
     static let notSettings: Set<String> = ["HEPAR_SHARED", "HEPAR_CONFIG", "HEPAR_CLIENTS_VENV"]
 
-    private init(_ settings: consuming SettingsReader) throws(ConfigError) {
-        var settings = settings
+    private init(_ settings: inout SettingsReader) {
         self.init()
         host = settings.text("http.host", default: host)
         port = settings.number("http.port", default: port, in: 0...65_535)
@@ -187,8 +209,6 @@ extension ServiceConfig {
         if !["trace", "debug", "info", "notice", "warning", "error"].contains(logLevel) {
             settings.problems.append("log.level is \"\(logLevel)\". Give trace, debug, info, notice, warning or error.")
         }
-        let problems = settings.allProblems
-        guard problems.isEmpty else { throw ConfigError(problems: problems) }
     }
 
     /// Every key with the value in force, as `hepar check-config` prints it.

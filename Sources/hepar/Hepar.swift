@@ -41,10 +41,18 @@ struct HeparCommand: AsyncParsableCommand {
             if code.isSuccess { exit(withError: error) }
             if let exit = error as? ExitCode { Foundation.exit(exit.rawValue) }
             let usersFault = code == .validationFailure || isUsersFault(error)
-            let message = code == .validationFailure ? fullMessage(for: error) : "hepar: \(error)"
+            let message = code == .validationFailure ? fullMessage(for: error) : "hepar: \(sentence(for: error))"
             FileHandle.standardError.write(Data("\(message)\n".utf8))
             Foundation.exit(usersFault ? 2 : 1)
         }
+    }
+
+    /// Foundation's errors, whose own text is for programmers, as the file and the system's words.
+    private static func sentence(for error: any Error) -> String {
+        guard let error = error as? CocoaError else { return "\(error)" }
+        let reason = (error.underlying as? POSIXError).map { String(cString: strerror($0.code.rawValue)) }
+        let place = error.filePath ?? error.url?.path
+        return [place, reason ?? error.localizedDescription].compactMap { $0 }.joined(separator: ": ")
     }
 
     private static func isUsersFault(_ error: any Error) -> Bool {

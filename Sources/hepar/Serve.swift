@@ -1,11 +1,9 @@
 import ArgumentParser
-import Compute
 import Dispatch
 import Foundation
 import Jobs
 import Logging
 import SQLiteJobs
-import Segmentation
 import Service
 import Telemetry
 
@@ -14,20 +12,39 @@ struct ConfigOptions: ParsableArguments {
     @Option(help: "The configuration file; HEPAR_CONFIG names one too. Environment variables win over it.")
     var config: String?
 
-    func load() async throws -> ServiceConfig {
-        let path = config ?? ProcessInfo.processInfo.environment["HEPAR_CONFIG"]
-        return try await ServiceConfig.load(file: path.map { URL(filePath: $0) })
-    }
+    /// The file that is named; nil for none.
+    var file: URL? { (config ?? ProcessInfo.processInfo.environment["HEPAR_CONFIG"]).map { URL(filePath: $0) } }
+
+    func load() async throws -> ServiceConfig { try await ServiceConfig.load(file: file) }
 }
 
 /// `hepar serve`: the HTTP service.
 struct Serve: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Run the HTTP service.")
+    static let configuration = CommandConfiguration(
+        abstract: "Run the HTTP service.",
+        discussion: "Options win over the environment, and that over the configuration file.")
 
     @OptionGroup var options: ConfigOptions
 
+    @Option(help: "The address to listen on: http.host.")
+    var host: String?
+
+    @Option(help: "The port to listen on: http.port.")
+    var port: Int?
+
+    @Option(help: "The folder of the job database and the jobs' files: data.folder.")
+    var data: String?
+
+    @Option(help: "The model folder: model.folder.")
+    var model: String?
+
     func run() async throws {
-        let config = try await options.load()
+        let given = [
+            "HEPAR_HTTP_HOST": host, "HEPAR_HTTP_PORT": port.map(String.init), "HEPAR_DATA_FOLDER": data,
+            "HEPAR_MODEL_FOLDER": model,
+        ]
+        let startup = try await Startup(options, over: given.compactMapValues { $0 })
+        let (config, segmenter) = (startup.config, startup.segmenter)
         LoggingSystem.bootstrap { label in
             config.logFormat.handler(label: label, level: Logger.Level(rawValue: config.logLevel) ?? .info)
         }
@@ -36,10 +53,8 @@ struct Serve: AsyncParsableCommand {
             let names = config.ignoredVariables.joined(separator: " ")
             logger.notice("variables of Kubernetes ignored", metadata: ["names": "\(names)"])
         }
+        for warning in startup.warnings { logger.warning("\(warning)") }
         let descriptors = raiseDescriptorLimit()
-        let team = ThreadTeam(threads: config.computeThreads)
-        let segmenter = try Segmenter(
-            models: URL(filePath: config.modelFolder), algorithm: config.algorithm, team: team)
         let data = URL(filePath: config.dataFolder)
         let spool = try Spool(folder: data)
         let store = try SQLiteJobStore(file: data.appending(path: "jobs.sqlite"))

@@ -161,6 +161,16 @@ import Testing
         } catch DaemonError.cannotListen {}
     }
 
+    /// What keeps it from listening is told with what to change, and only that.
+    @Test(arguments: [
+        (EADDRINUSE, "Another program listens there"), (EACCES, "Ports below 1024"), (EADDRNOTAVAIL, "no such address"),
+    ])
+    func saysWhyItCannotListen(code: Int32, words: String) {
+        let reason = ListenSocket.reason(code)
+        #expect(reason.hasPrefix(String(cString: strerror(code))) && reason.contains(words))
+        #expect(reason.contains("Another program") == (code == EADDRINUSE))
+    }
+
     @Test func refusesToStart() throws {
         func start(_ settings: DaemonSettings) throws {
             _ = try HTTPDaemon(

@@ -51,15 +51,18 @@ final class ServerProcess {
     ///
     /// - Parameter launcher: a program with its arguments that runs the server in its own place, such as `prlimit`.
     /// - Parameter executable: another program than hepar with the same command `serve`.
+    /// - Parameter arguments: what follows `serve`.
+    /// - Parameter folder: the working folder.
     init(
-        data: URL, settings: [String: String] = [:], launcher: [String] = [], executable: URL = HeparProcess.executable
+        data: URL, settings: [String: String] = [:], launcher: [String] = [], executable: URL = HeparProcess.executable,
+        arguments: [String] = [], folder: URL = SharedData.repository
     ) throws {
         log = data.appendingPathExtension("log-\(UUID().uuidString)")
         FileManager.default.createFile(atPath: log.path, contents: nil)
-        let command = launcher + [executable.path, "serve"]
+        let command = launcher + [executable.path, "serve"] + arguments
         process.executableURL = URL(filePath: command[0])
         process.arguments = Array(command.dropFirst())
-        process.currentDirectoryURL = SharedData.repository
+        process.currentDirectoryURL = folder
         let own = ["HEPAR_HTTP_PORT": "0", "HEPAR_DATA_FOLDER": data.path]
         process.environment = ProcessInfo.processInfo.environment.merging(own) { $1 }.merging(settings) { $1 }
         process.standardError = try FileHandle(forWritingTo: log)

@@ -20,9 +20,9 @@ manifests_agree() { "$venv/bin/python" deploy/test/manifests.py; }
 # The pod's variables are settings; those that Kubernetes sets for a Service are not, and do no harm; a slip still does.
 manifests_variables() {
     local common=(env -i HEPAR_MODEL_FOLDER="$root/Models/default" HEPAR_HTTP_TRUSTED_PROXIES=10.0.0.0/8
-        HEPAR_COMPUTE_THREADS=4)
+        HEPAR_COMPUTE_THREADS=1)
     "${common[@]}" "$hepar" check-config >"$work/values"
-    grep -qx 'compute.threads: 4' "$work/values"
+    grep -qx 'compute.threads: 1' "$work/values"
     "${common[@]}" HEPAR_SERVICE_HOST=10.1.2.3 HEPAR_SERVICE_PORT_HTTP=8080 HEPAR_PORT=tcp://10.1.2.3:8080 \
         HEPAR_PORT_8080_TCP_ADDR=10.1.2.3 "$hepar" check-config >"$work/links"
     cmp "$work/values" "$work/links"
