@@ -8,6 +8,7 @@ libfaketime where it is installed, else by rows and files that are so much older
 - If the start is refused, the sentence names what to do and nothing was changed; after `hepar recover --apply` the server
   starts, and each job whose own files are sound is what it was.
 - If it starts, each job's files are still there, or in leftovers/, or the job says why it failed; and no job is unknown.
+- A bit within a row's text, which SQLite has no checksum for, is counted as unseen; the job's mask is whole all the same.
 
     HEPAR=.build/release/hepar python3 deploy/reliability/damage.py 200      # rounds; SEED=1 repeats a run's lots
 """
@@ -214,6 +215,7 @@ class Round:
         shutil.copytree(folder.data, os.path.join(place, "data"))
         self.server = Server(place, data_results_keep_days=30, jobs_attempts=2)
         self.harm = Harm(folder, self.server.data, rng)
+        self.unseen = 0
         self.kind = KINDS[number % len(KINDS)] if ROUNDS <= len(KINDS) else rng.choice(KINDS)
         self.told = f"round {number}: {getattr(self.harm, self.kind)()}"
 
@@ -266,6 +268,11 @@ class Round:
         says = document.get("failure") or {}
         if self.harm.touched != job:
             good = document["state"] == "succeeded" and document["mask_sha256"] == self.folder.hashes[number]
+            if not good and document["state"] == "succeeded" and "jobs.sqlite flipped" in self.told:
+                # SQLite keeps no checksums: a bit within a text that no rule contradicts is not seen. Then the job tells
+                # another hash than the mask has, or none. It is counted, not held; the mask itself is judged below.
+                self.unseen += 1
+                good = sha256(self.server.request("GET", f"/v1/jobs/{job}/mask")[2]) == self.folder.hashes[number]
             # A bit in a row may be a bit of what a client chose: then the job says that it failed.
             said = document["state"] == "failed" and says.get("message") and outcome == "started"
             self.expect(good or said, "a job whose files are sound is what it was", document)
@@ -292,6 +299,7 @@ def main():
     hashes, _ = undisturbed(scans, checks)
     folder, begin = Folder(checks, scans, hashes), time.monotonic()
     kinds, outcomes, seconds = collections.Counter(), collections.Counter(), []
+    unseen = 0
     for number in range(ROUNDS):
         start = time.monotonic()
         trial = Round(checks, folder, rng, number)
@@ -302,13 +310,15 @@ def main():
             trial.expect(False, "the server answers", error)
         trial.server.kill()
         kinds[f"{trial.kind}, {outcome}"] += 1
+        unseen += trial.unseen
         outcomes[outcome] += 1
         seconds.append(time.monotonic() - start)
         if number % 50 == 49:
             print(f"{number + 1} rounds, {checks.failed} failed", flush=True)
-    checks.close(rounds=ROUNDS, seed=SEED, jobs=len(folder.jobs), outcomes=outcomes, kinds=dict(sorted(kinds.items())),
-                 faketime=bool(FAKETIME), round_seconds=round(statistics.median(seconds), 2),
-                 seconds=round(time.monotonic() - begin))
+    checks.close(
+        rounds=ROUNDS, seed=SEED, jobs=len(folder.jobs), bits_in_texts_unseen=unseen, outcomes=outcomes,
+        kinds=dict(sorted(kinds.items())), faketime=bool(FAKETIME), round_seconds=round(statistics.median(seconds), 2),
+        seconds=round(time.monotonic() - begin))
 
 
 if __name__ == "__main__":
