@@ -142,20 +142,6 @@ struct HardTable: Sendable {
 
     /// The place at `share` of the way through all probabilities, 0 ..< 1.
     func entry(at share: Double) -> Entry {
-        let wanted = share * (cumulative.last ?? 0)
-        let index = cumulative.partitioningIndex { $0 > wanted }
-        return entries[min(index, entries.count - 1)]
-    }
-}
-
-extension [Double] {
-    /// The first index for which `belongs` holds, where it holds from there on.
-    fileprivate func partitioningIndex(where belongs: (Double) -> Bool) -> Int {
-        var (low, high) = (startIndex, endIndex)
-        while low < high {
-            let middle = (low + high) / 2
-            if belongs(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
+        entries[cumulative.index(at: share)]
     }
 }

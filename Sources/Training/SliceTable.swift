@@ -56,13 +56,19 @@ struct SliceTable: Sendable {
 
     /// The entry at `share` of the way through all probabilities, 0 ..< 1.
     func entry(at share: Double) -> Entry {
-        let wanted = share * (cumulative.last ?? 0)
-        var low = 0
-        var high = entries.count - 1
+        entries[cumulative.index(at: share)]
+    }
+}
+
+extension [Double] {
+    /// Of sums that rise, the index of the first above `share` (0 ..< 1) of the last; not of an empty list.
+    func index(at share: Double) -> Int {
+        let wanted = share * self[count - 1]
+        var (low, high) = (0, count - 1)
         while low < high {
             let middle = (low + high) / 2
-            if cumulative[middle] > wanted { high = middle } else { low = middle + 1 }
+            if self[middle] > wanted { high = middle } else { low = middle + 1 }
         }
-        return entries[low]
+        return low
     }
 }
