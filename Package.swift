@@ -4,7 +4,7 @@ import PackageDescription
 /// `make test` replays what fuzzers have found. Where `HEPAR_FUZZ` is set, as `make fuzz` does, the same targets are driven
 /// by libFuzzer, whose runtime brings `main`; it lists instrumented libraries to link in the system's place.
 let fuzzed: [Target.Dependency] = [
-    "Access", "CZlib", "Compute", "Dicom", "HTTPDaemon", "Imaging", "Inference", "Service",
+    "API", "Access", "CZlib", "Cases", "Compute", "Dicom", "HTTPDaemon", "Imaging", "Inference", "Service", "Work",
     .product(name: "Logging", package: "swift-log"),
 ]
 let fuzz: Target =
@@ -85,20 +85,39 @@ let package = Package(
             dependencies: ["CCurl", "Dicom", "Digests", .product(name: "Logging", package: "swift-log")]),
         .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")]),
         .target(
+            name: "Cases",
+            dependencies: [
+                "Compute", "Dicom", "Digests", "Imaging", "Inference", "Metrics", "Preview", "Sandbox", "Segmentation",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
+        .target(
+            name: "Work",
+            dependencies: [
+                "Access", "Cases", "Compute", "Dicom", "Digests", "Imaging", "Jobs", "Sandbox", "Segmentation",
+                "Telemetry", "Webhooks", .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
+            name: "API",
+            dependencies: [
+                "Access", "Cases", "Dicom", "Digests", "HTTPDaemon", "Imaging", "Jobs", "Metrics", "Sandbox",
+                "Segmentation", "Telemetry", "Webhooks", "Work", .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
             name: "Service",
             dependencies: [
-                "Access", "Compute", "Dicom", "Digests", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Metrics",
-                "Preview", "Sandbox", "Segmentation", "Telemetry", "Webhooks",
+                "API", "Access", "Cases", "Compute", "Dicom", "HTTPDaemon", "Imaging", "Inference", "Jobs", "Sandbox",
+                "Segmentation", "Telemetry", "Webhooks", "Work",
                 .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Yams", package: "Yams"),
             ]),
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Access", "Bridge", "Compute", "Dicom", "Digests", "Imaging", "Inference", "Jobs", "Metrics",
+                "Access", "Bridge", "Cases", "Compute", "Dicom", "Digests", "Imaging", "Inference", "Jobs", "Metrics",
                 "Phantom", "Preview", "SQLiteJobs", "Sandbox", "Segmentation", "Service", "Telemetry", "Training",
+                "Work",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
@@ -129,11 +148,22 @@ let package = Package(
             name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")]),
         .testTarget(name: "HTTPDaemonTests", dependencies: ["HTTPDaemon", "TestSupport"]),
         .testTarget(
-            name: "ServiceTests",
+            name: "CasesTests", dependencies: ["Cases", "Compute", "Imaging", "Inference", "Phantom", "TestSupport"]),
+        .testTarget(
+            name: "WorkTests",
             dependencies: [
-                "Phantom", "Preview", "SQLiteJobs", "Service", "TestSupport", "hepar",
+                "SQLiteJobs", "Telemetry", "TestSupport", "Webhooks", "Work",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "APITests",
+            dependencies: [
+                "API", "Access", "Cases", "Compute", "Dicom", "HTTPDaemon", "Imaging", "Jobs", "Metrics", "Preview",
+                "SQLiteJobs", "Segmentation", "Telemetry", "TestSupport", "Webhooks", "Work", "hepar",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),
+        .testTarget(name: "ServiceTests", dependencies: ["Service", "TestSupport"]),
         .executableTarget(
             name: "LyingServer",
             dependencies: [
@@ -144,7 +174,7 @@ let package = Package(
         .testTarget(
             name: "heparTests",
             dependencies: [
-                "Compute", "Imaging", "Inference", "LyingServer", "Phantom", "Service", "TestSupport", "Webhooks",
+                "Cases", "Compute", "Imaging", "Inference", "LyingServer", "Phantom", "TestSupport", "Webhooks",
                 "hepar",
             ]),
         fuzz,

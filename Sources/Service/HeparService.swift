@@ -1,3 +1,5 @@
+import API
+import Cases
 import Dicom
 import Foundation
 import HTTPDaemon
@@ -8,6 +10,7 @@ import Logging
 import Sandbox
 import Segmentation
 import Telemetry
+import Work
 
 /// The running service: HTTP in front, workers behind, the store and the spool between them.
 public final class HeparService: Sendable {
@@ -51,8 +54,8 @@ public final class HeparService: Sendable {
         }
         let budget = MemoryBudget(
             limit: config.memoryLimitMiB > 0 ? config.memoryLimitMiB << 20 : MemoryBudget.fourFifthsOfMemory)
-        let key = try SigningKey(file: URL(filePath: config.dataFolder).appending(path: "signing.key"))
         let data = URL(filePath: config.dataFolder)
+        let key = try SigningKey(file: data.appending(path: "signing.key"))
         // Before this process makes events of its own.
         let clock = RetentionClock(
             file: data.appending(path: "retention.clock"), lastEvent: try store.lastEventTime(), now: Date())
@@ -75,14 +78,14 @@ public final class HeparService: Sendable {
         }
         logger.info("uploads are read in confined processes", metadata: Kernel.guards)
         let cores = Cores(threads: config.computeThreads)
-        let quarantine = Quarantine(folder: URL(filePath: config.dataFolder).appending(path: "quarantine"))
-        let bench = JobBench(
-            workshop: workshop, cores: cores, quarantine: quarantine, config: config, segmenter: segmenter, key: key,
-            slices: metrics.slices)
-        let storage = Storage(store: store, spool: spool, config: config, logger: logger)
+        let incidents = IncidentLog(folder: data.appending(path: "quarantine"))
+        let runner = JobRunner(
+            workshop: workshop, cores: cores, incidents: incidents, segmenter: segmenter,
+            models: URL(filePath: config.modelFolder), limits: config.volumeLimits, attempts: config.attempts,
+            freeSpaceMiB: config.freeSpaceMiB, key: key, slices: metrics.slices)
+        let storage = Storage(store: store, spool: spool, standardMiB: config.storedMiB, logger: logger)
         self.storage = storage
-        let auditDesk = AuditDesk(
-            audit, keepDays: config.auditKeepDays, folder: URL(filePath: config.dataFolder), logger: logger)
+        let auditDesk = AuditDesk(audit, keepDays: config.auditKeepDays, folder: data, logger: logger)
         self.auditDesk = auditDesk
         workers = WorkerPool(
             store: store, spool: spool, workers: config.workers, lease: .seconds(config.leaseSeconds),
@@ -90,7 +93,7 @@ public final class HeparService: Sendable {
         ) { job, folder, context in
             defer { storage.measure(job.id) }
             return try budget.reserving(JobRequest(of: job).memoryBytes ?? 0, checkStop: context.checkCancelled) {
-                try bench.work(on: job, in: folder, context: context)
+                try runner.work(on: job, in: folder, context: context)
             }
         }
         housekeeping = Housekeeping(
@@ -98,17 +101,22 @@ public final class HeparService: Sendable {
             eventsKeepDays: config.eventsKeepDays, logger: logger)
         let places = Places(threads: config.handlerThreads)
         self.places = places
+        let limits = InterfaceLimits(
+            volumes: config.volumeLimits, uploadBytes: config.uploadLimitMiB << 20,
+            underWayBytes: config.inFlightMiB << 20, freeSpaceMiB: config.freeSpaceMiB, queue: config.queueLimit,
+            workers: config.workers)
         let routes = Routes(
-            config: config, store: store, spool: spool, workers: workers, watch: watch, segmenter: segmenter,
-            budget: budget, key: key, gate: gate, outbox: outbox, audit: audit, auditDesk: auditDesk, storage: storage,
-            metrics: metrics, importer: DicomImporter(executable: program), places: places, workshop: workshop,
-            cores: cores, quarantine: quarantine, retentionClock: clock, logger: logger)
+            Interface(
+                store: store, outbox: outbox, audit: audit, spool: spool, storage: storage, gate: gate,
+                workers: workers, watch: watch, auditDesk: auditDesk, metrics: metrics, segmenter: segmenter,
+                workshop: workshop, cores: cores, importer: DicomImporter(executable: program), incidents: incidents,
+                places: places, budget: budget, key: key, retentionClock: clock, limits: limits, logger: logger))
         let jobMetrics = try JobMetrics(metrics, store: store, outbox: outbox, spool: spool)
         metrics.registry.onExposition {
             jobMetrics.refresh()
             routes.noteReadiness()
         }
-        metrics.beginAtZero()
+        routes.beginAtZero()
         metrics.buildInfo.set(
             1, Hepar.version, segmenter.modelName, "\(InstructionSet.best(width: segmenter.liverModel.width))")
         metrics.startTime.set(Date().timeIntervalSince1970)

@@ -1,8 +1,8 @@
+import Cases
 import Digests
 import Foundation
 import Jobs
 import SQLiteJobs
-import Service
 
 /// A copy of a data folder, made while a server works on it: the job database as it was at one moment, every file of the
 /// jobs in it, and the plain files beside them, such as the signing key.
@@ -108,7 +108,8 @@ struct Backup {
                 continue
             }
             contents.jobs += 1
-            if !isWhole || !JobFiles.areComplete(in: begun.appending(path: path), of: job.state) {
+            if !isWhole || !JobFiles.areComplete(in: begun.appending(path: path), hasSucceeded: job.state == .succeeded)
+            {
                 contents.incomplete.append(job.id)
             }
         }
@@ -169,7 +170,9 @@ struct Backup {
         }
         for job in try DatabaseCopy.jobs(in: folder.appending(path: database)) {
             contents.jobs += 1
-            if !JobFiles.areComplete(in: folder.appending(path: "\(jobs)/\(job.id)"), of: job.state) {
+            if !JobFiles.areComplete(
+                in: folder.appending(path: "\(jobs)/\(job.id)"), hasSucceeded: job.state == .succeeded)
+            {
                 contents.incomplete.append(job.id)
             }
         }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Cases
 import Foundation
 import Service
+import Work
 
 /// `hepar backup`: a consistent copy of the data folder of a server that may be running.
 struct BackupCommand: AsyncParsableCommand {

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Cases
 import Foundation
 import Service
+import Work
 
 /// `hepar check-config`: what the service would run with, or everything that is wrong.
 struct CheckConfig: AsyncParsableCommand {

@@ -1,9 +1,9 @@
 import ArgumentParser
+import Cases
 import Compute
 import Foundation
 import Imaging
 import Metrics
-import Service
 
 /// `hepar evaluate`: scores of masks against references.
 struct Evaluate: ParsableCommand {

@@ -1,6 +1,7 @@
 import Access
 import ArgumentParser
 import Bridge
+import Cases
 import Dicom
 import Foundation
 import Imaging
@@ -16,7 +17,7 @@ struct HeparCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hepar",
         abstract: "Finds the liver and its lesions in a CT scan. For research, not for clinical use.",
-        version: Service.Hepar.version,
+        version: Cases.Hepar.version,
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, ImportDicom.self, PhantomCommand.self, Model.self,
             PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, BackupCommand.self,

@@ -1,8 +1,10 @@
 import ArgumentParser
+import Cases
 import Foundation
 import Jobs
 import SQLiteJobs
 import Service
+import Work
 
 /// `hepar recover`: a data folder whose job database is damaged, lost, or older than the folders beside it.
 struct RecoverCommand: ParsableCommand {

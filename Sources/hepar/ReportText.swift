@@ -1,6 +1,6 @@
+import Cases
 import Foundation
 import Metrics
-import Service
 
 /// A report as people read it on a terminal.
 enum ReportText {

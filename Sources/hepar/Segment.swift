@@ -1,10 +1,10 @@
 import ArgumentParser
+import Cases
 import Compute
 import Foundation
 import Imaging
 import Inference
 import Segmentation
-import Service
 
 /// `hepar segment`: one CT to its mask and report.
 struct Segment: ParsableCommand {
@@ -64,7 +64,7 @@ struct Segment: ParsableCommand {
             probabilities: probabilities.map { URL(filePath: $0) },
             options: Segmenter.Options(full: full, probabilities: probabilities != nil), findings: findings)
         let bar = ProgressBar()
-        let result = try Service.run(files, with: segmenter, team: team) { bar.show($0) }
+        let result = try Cases.run(files, with: segmenter, team: team) { bar.show($0) }
         bar.finish()
         if let report {
             try JSONEncoder.hepar.encode(result).write(to: URL(filePath: report), options: .atomic)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cases
 import Dispatch
 import Foundation
 import Jobs
@@ -6,6 +7,7 @@ import Logging
 import SQLiteJobs
 import Service
 import Telemetry
+import Work
 
 /// Where the configuration comes from.
 struct ConfigOptions: ParsableArguments {

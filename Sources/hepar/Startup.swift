@@ -1,8 +1,10 @@
+import Cases
 import Compute
 import Foundation
 import Inference
 import Segmentation
 import Service
+import Work
 
 /// What `hepar serve` starts with and `hepar check-config` judges: the settings in force, and the models.
 struct Startup {

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Cases
 import Foundation
-import Service
 
 /// `hepar work`: what the service has done apart from its own process. Not for people.
 struct Work: ParsableCommand {

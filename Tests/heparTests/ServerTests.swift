@@ -1,7 +1,7 @@
+import Cases
 import Compute
 import Foundation
 import Imaging
-import Service
 import TestSupport
 import Testing
 

@@ -4,7 +4,8 @@ import Foundation
 import Imaging
 import Segmentation
 
-@testable import Service
+@testable import Cases
+@testable import Work
 
 /// What a child says, line by line: the first byte chooses the work, the rest are its lines. Whatever is believed is
 /// encoded, and computed with as the service does.

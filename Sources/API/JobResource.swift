@@ -1,0 +1,161 @@
+import Cases
+import Foundation
+import HTTPDaemon
+import Jobs
+import Logging
+import Work
+
+/// Jobs as such: their state, their list, their end.
+struct JobResource: Sendable {
+    let lookup: JobLookup
+    let store: any JobStore
+    let spool: Spool
+    let watch: JobWatch
+    let admission: Admission
+    let auditDesk: AuditDesk
+    /// Tells the workers that a job waits, or is to stop.
+    let wake: @Sendable () -> Void
+
+    var routes: [Route] {
+        [
+            Route(method: "GET", path: "/v1/jobs", action: .listJobs) { .now(try list($0)) },
+            Route(method: "GET", path: "/v1/jobs/{id}", action: .readJob, handle: state),
+            Route(method: "DELETE", path: "/v1/jobs/{id}", action: .deleteJob, audited: "job.delete") {
+                .now(try delete($0))
+            },
+            Route(method: "POST", path: "/v1/jobs/{id}/cancel", action: .changeJob, audited: "job.cancel") {
+                .now(try cancel($0))
+            },
+            Route(method: "POST", path: "/v1/jobs/{id}/retry", action: .changeJob, audited: "job.retry") {
+                .now(try retry($0))
+            },
+        ]
+    }
+
+    /// The job as it is; with `wait`, as it is once its state has changed, or that many seconds are over.
+    func state(_ call: Call) throws -> Handling {
+        let query = try call.query("wait")
+        let job = try lookup.job(call)
+        guard let text = query["wait"] else { return .now(try answer(job, call)) }
+        guard let seconds = Int(text), (0...longestWait).contains(seconds) else {
+            throw Problem(400, "bad_query", "wait must be a whole number of seconds from 0 to \(longestWait).")
+        }
+        guard !job.state.isFinal, seconds > 0 else { return .now(try answer(job, call)) }
+        return .later { [self] reply in
+            @Sendable func send() {
+                do {
+                    try call.check()
+                    guard let now = try store.job(job.id) else { throw JobStoreError.removed(job.id) }
+                    reply.send(try answer(now, call))
+                } catch {
+                    reply.send(Problem.of(error, call.logger).response)
+                }
+            }
+            watch.wait(
+                for: job.id, timeout: .seconds(seconds), isAwaited: { reply.isAwaited },
+                mayWait: { (try? call.check()) != nil }, answer: send)
+            // What changed between the first look and the wait has told nobody.
+            if (try? store.job(job.id))?.state != job.state { send() }
+        }
+    }
+
+    /// A job, and when to ask again. Who is shown the UIDs of a scan is kept.
+    private func answer(_ job: Job, _ call: Call) throws -> Response {
+        let shown = try lookup.shown(job)
+        if shown.dicom?.uids != nil {
+            auditDesk.record(
+                "uids.read", by: call.caller, job: job.id, outcome: AuditEntry.done, request: call.request.head)
+        }
+        var response = Response.json(200, shown)
+        if let left = shown.estimatedSecondsLeft {
+            response.headers.append(("Retry-After", "\(min(max(Int(left.rounded(.up)), 1), 3_600))"))
+        }
+        return response
+    }
+
+    func list(_ call: Call) throws -> Response {
+        var filter = JobFilter()
+        filter.limit = 50
+        if call.caller.reach(.listJobs) == .own { filter.owner = call.caller.name }
+        for (key, value) in try call.query("limit", "state", "before").sorted(by: { $0.key < $1.key }) {
+            switch key {
+            case "limit":
+                guard let limit = Int(value), (1...500).contains(limit) else {
+                    throw Problem(400, "bad_query", "limit must be a whole number from 1 to 500.")
+                }
+                filter.limit = limit
+            case "state":
+                guard let state = JobState(rawValue: value) else {
+                    let states = JobState.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw Problem(400, "bad_query", "state must be one of \(states).")
+                }
+                filter.state = state
+            default:
+                guard let id = JobID(value) else { throw Problem(400, "bad_query", "before must be a job's id.") }
+                filter.before = id
+            }
+        }
+        let jobs = try store.jobs(filter)
+        let next = jobs.count == filter.limit ? jobs.last.map { "\($0.id)" } : nil
+        let shown = jobs.map { JobJSON($0) }
+        let withUIDs = shown.count { $0.dicom?.uids != nil }
+        if withUIDs > 0 {
+            auditDesk.record(
+                "uids.list", by: call.caller, job: nil, outcome: AuditEntry.done, request: call.request.head,
+                count: withUIDs)
+        }
+        return .json(200, JobListJSON(jobs: shown, next: next))
+    }
+
+    /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.
+    func delete(_ call: Call) throws -> Response {
+        _ = try call.query()
+        let job = try lookup.job(call)
+        // A client may have the job run again between two of these steps; who deletes has the last word, if not for ever.
+        for isLast in [false, false, false, false, true] {
+            let state = try store.cancel(job.id, at: Date()) ?? job
+            wake()
+            guard state.state != .running else { return .json(202, try lookup.shown(state)) }
+            do throws(JobStoreError) {
+                try store.remove(job.id, at: Date())
+                break
+            } catch {
+                guard case .notFinished = error, !isLast else { throw error }
+            }
+        }
+        try spool.remove(job.id)
+        call.logger.info("job deleted", metadata: ["job": "\(job.id)"])
+        return Response(status: 204)
+    }
+
+    /// Runs a failed or cancelled job again.
+    func retry(_ call: Call) throws -> Response {
+        _ = try call.query()
+        let job = try lookup.job(call)
+        if job.priority == .stat { try call.caller.check(.submitStat) }
+        guard JobFiles.uploaded("image", in: spool.folder(of: job.id)) != nil else {
+            throw Problem(409, "upload_lost", "The scan is no longer on the server's disk. Send it again.")
+        }
+        guard let queued = try admission.retry(job.id, by: call.caller) else {
+            throw Problem(404, "unknown_job", "There is no job with this id.")
+        }
+        wake()
+        call.logger.info("job queued again by request", metadata: ["job": "\(job.id)"])
+        return .json(202, try lookup.shown(queued))
+    }
+
+    /// Cancels a job and keeps its row: a waiting one at once, a running one between two slices.
+    func cancel(_ call: Call) throws -> Response {
+        _ = try call.query()
+        let job = try lookup.job(call)
+        guard !job.state.isFinal || job.state == .cancelled else {
+            throw Problem(409, "already_ended", "The job has \(job.state.rawValue). DELETE removes it.")
+        }
+        let cancelled = try store.cancel(job.id, at: Date()) ?? job
+        wake()
+        return .json(cancelled.state == .running ? 202 : 200, try lookup.shown(cancelled))
+    }
+}
+
+/// The longest time in seconds that a client may wait for a job to change.
+let longestWait = 300

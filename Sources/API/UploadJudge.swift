@@ -1,0 +1,162 @@
+import Cases
+import Dicom
+import Foundation
+import HTTPDaemon
+import Imaging
+import Jobs
+import Segmentation
+import Work
+
+/// What a request brought: a multipart form with `image`, perhaps `reference` and `options`, the parts of a
+/// multipart/related body, or the bare scan.
+struct Upload {
+    /// One NIfTI file or zip, or DICOM files.
+    let images: [URL]
+    let reference: URL?
+    let options: Segmenter.Options
+    let bytes: Int
+
+    init(_ request: Request) throws(Problem) {
+        let form = try FormFiles(
+            request, bare: "image", allowed: ["image", "reference"], repeatable: "image", texts: ["options"])
+        images = try form.all("image").map(\.url)
+        reference = form.files["reference"]?.first?.url
+        bytes = form.bytes
+        options = if let field = form.texts["options"] { try Segmenter.Options(field: field) } else { .init() }
+    }
+}
+
+/// What is known of an upload before its job.
+struct ScanJudgement {
+    let summary: ScanSummary
+    /// The volume that was made of DICOM files; nil for NIfTI.
+    let dicom: DicomVolume?
+    /// The scan and the reference, with their names in the job's folder.
+    var files: [(from: URL, name: String)]
+    let cost: ScanCost
+    /// Nil where a reference came with the scan: then no earlier result will do, for it has other scores.
+    let contentKey: String?
+
+    /// What is doubtful about the scan, and what was changed when it was made from DICOM.
+    var findings: [Finding] { (dicom?.findings ?? []) + summary.findings }
+}
+
+struct UploadJudge: Sendable {
+    let children: Children
+    let importer: DicomImporter
+    let spool: Spool
+    let segmenter: Segmenter
+    let budget: MemoryBudget
+    let freeSpaceMiB: Int
+
+    /// Reads every byte once and refuses what could not become a mask.
+    func judge(_ upload: Upload, _ query: [String: String], _ call: Call) throws -> ScanJudgement {
+        guard spool.freeBytes() > freeSpaceMiB << 20 else { throw Problem.storageFull }
+        let dicom = try children.quarantining(call, upload.images, work: "import-dicom") {
+            try dicomVolume(upload.images, query)
+        }
+        do {
+            return try judge(upload, image: dicom?.file ?? upload.images[0], dicom, call)
+        } catch {
+            dicom?.discard()
+            throw error
+        }
+    }
+
+    private func judge(
+        _ upload: Upload, image: URL, _ dicom: DicomVolume?, _ call: Call
+    ) throws -> ScanJudgement {
+        var limits = children.limits
+        // Our own import compressed it, and has limits of its own for what came.
+        if dicom != nil { limits.inflationRatio = .max }
+        let work = JudgeWork(image: image, reference: upload.reference, limits: limits)
+        let judged = try children.quarantining(call, [image, upload.reference].compactMap { $0 }, work: JudgeWork.name)
+        {
+            try children.workshop.run(work)
+        }
+        let scan = judged.summary
+        let cost = segmenter.cost(
+            shape: scan.header.shape, spacing: scan.header.spacing, options: upload.options,
+            hasReference: upload.reference != nil)
+        guard cost.bytes <= budget.limit else {
+            throw Problem(
+                422, "needs_too_much_memory",
+                """
+                The scan of \(scan.header.storedShape) voxels needs about \(cost.bytes >> 20) MiB of memory; this server \
+                gives its jobs \(budget.limit >> 20) MiB. Send fewer slices, or have jobs.memory_limit_mib raised.
+                """)
+        }
+        var files = [(from: image, name: try volumeName("image", for: image))]
+        if let reference = upload.reference {
+            files.append((from: reference, name: try volumeName("reference", for: reference)))
+        }
+        let key = try ContentKey(
+            scan.header, voxelsSha256: judged.voxelsSha256, upload.options, segmenter: segmenter,
+            owner: call.caller.name)
+        return ScanJudgement(
+            summary: scan, dicom: dicom, files: files, cost: cost,
+            contentKey: upload.reference == nil ? key.text : nil)
+    }
+
+    /// The place that reading an upload takes.
+    func reading(_ call: Call) throws -> Places.Kind {
+        try holdDicom(Upload(call.request).images) ? .importing : .judging
+    }
+
+    /// The volume that DICOM files or a zip of them hold; nil where the upload is something else.
+    ///
+    /// - Parameter query: `study`, `series`, `acquisition` choose a volume; `uids` echoes the UIDs.
+    /// - Throws: ``DicomError``; ``Problem``.
+    func dicomVolume(_ images: [URL], _ query: [String: String]) throws -> DicomVolume? {
+        let (study, series) = (query["study"], query["series"])
+        let acquisition = try wholeNumber(query["acquisition"], "acquisition", in: 0...Int(Int32.max))
+        guard let includeUIDs = [nil: false, "false": false, "true": true][query["uids"]] else {
+            throw Problem(400, "bad_query", "uids must be true or false.")
+        }
+        guard try holdDicom(images) else {
+            guard study == nil, series == nil, acquisition == nil, !includeUIDs else {
+                throw Problem(
+                    422, "not_dicom", "study, series, acquisition and uids are for DICOM; the scan is another file.")
+            }
+            return nil
+        }
+        let work = spool.incoming.appending(path: "dicom-\(UUID().uuidString)", directoryHint: .isDirectory)
+        try FileManager.default.createDirectory(at: work, withIntermediateDirectories: false)
+        do {
+            let file = work.appending(path: "image.nii.gz")
+            let report = try importer.run(
+                images, work: work, output: file, study: study, series: series, acquisition: acquisition,
+                includeUIDs: includeUIDs)
+            return DicomVolume(file: file, report: report, work: work)
+        } catch {
+            try? FileManager.default.removeItem(at: work)
+            throw error
+        }
+    }
+}
+
+/// openapi.yaml, schema `Scan`.
+struct ScanJSON: Codable, Sendable {
+    let input: Report.Input
+    let huRange: [Double]
+    let findings: [Finding]
+    let needsReview: Bool
+    let memoryMib: Int
+    @Nullable var dicom: DicomReport?
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case input, findings, dicom
+        case huRange = "hu_range"
+        case needsReview = "needs_review"
+        case memoryMib = "memory_mib"
+    }
+
+    init(_ judged: ScanJudgement) {
+        input = Report.Input(judged.summary.header)
+        huRange = [judged.summary.minimum, judged.summary.maximum]
+        findings = judged.findings
+        needsReview = findings.needReview
+        memoryMib = judged.cost.bytes >> 20
+        dicom = judged.dicom?.report
+    }
+}
