@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PACKAGES := libcurl4-openssl-dev libdcmtk-dev libmicrohttpd-dev libnifti-dev libopenblas-dev libopenjp2-7-dev \
-	libpng-dev libseccomp-dev libsqlite3-dev libzip-dev zlib1g-dev pkg-config curl jq python3-venv
+	libpng-dev libseccomp-dev libsqlite3-dev libzip-dev zlib1g-dev pkg-config curl jq python3-venv \
+	binutils patchelf
 BUILD := -c release
 HEPAR := .build/release/hepar
 export HEPAR_SHARED ?= $(abspath ../shared)
@@ -50,8 +51,10 @@ deps:
 	fi
 	@command -v swift >/dev/null || { echo "Swift 6.3 is needed: https://www.swift.org/install/linux/debian/"; exit 1; }
 
+# `hepar --version` tells the commit.
 build: deps
-	swift build $(BUILD) --product hepar
+	HEPAR_COMMIT=$$(git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown) \
+		swift build $(BUILD) --product hepar
 
 # For packages: DESTDIR is put before every path and is in none of the files. Builds only if there is no program yet.
 PREFIX := /usr/local

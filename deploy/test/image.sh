@@ -42,7 +42,7 @@ image_settings() {
         and (.ExposedPorts | keys) == ["8080/tcp"] and (.Labels["org.opencontainers.image.licenses"] | length > 0)' \
         "$work/config"
     # The version is the program's.
-    [ "$("$hepar" --version)" = "$(jq -r '.Labels["org.opencontainers.image.version"]' "$work/config")" ]
+    [ "$("$hepar" --version | cut -d' ' -f1)" = "$(jq -r '.Labels["org.opencontainers.image.version"]' "$work/config")" ]
 }
 
 image_contents() {
