@@ -21,7 +21,7 @@ PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 # The environment with the clients that tests use: HEPAR_CLIENTS_VENV names one that is there.
 CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
 
-.PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format \
+.PHONY: help deps build install demo test deploy-test clients-venv lint-venv model peers-venv bench-peers bench-training lint format \
 	clean campaigns-short shares crash crash-short damage powerloss orphan slices disk load lockout soak numbers fuzz tsan
 
 help:
@@ -33,7 +33,7 @@ help:
 	@echo "make bench-training [TRAINING='--cases 16x224x8 --rounds 3']   a training step against PyTorch's"
 	@echo "make install [DESTDIR=] [PREFIX=/usr]   program, model, configuration and systemd unit into their places"
 	@echo "make deploy-test [PARTS='nginx systemd monitoring image compose manifests docs orthanc']   what deploy/ holds, run for real"
-	@echo "make lint     check the format; make format mends it"
+	@echo "make lint     check the format of Swift and C, and Python and bash for faults; make format mends it"
 	@echo "make crash [N=500] | crash-short | powerloss [N=200] | damage [N=200] | orphan [N=20] | slices [N=19000] | disk | shares | load |"
 	@echo "     lockout | soak [MINUTES=60]   what it withstands"
 	@echo "make numbers  the same mask with other threads and vector instructions?"
@@ -152,11 +152,26 @@ fuzz: deps
 tsan: deps
 	@deploy/fuzz/tsan.sh
 
-lint:
-	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+# The linters of what is not Swift: HEPAR_LINT_VENV names an environment that has them.
+LINT_VENV := $(or $(HEPAR_LINT_VENV),.build_lint)
+C_FILES := $$(find Sources Tests deploy -name '*.[ch]' -o -name '*.cpp')
+SHELL_FILES := $$(grep -rlE --exclude-dir=__pycache__ '^\#!.*bash$$|^\# shellcheck shell' .ci deploy)
 
-format:
+lint-venv: deps
+	@[ -n "$(HEPAR_LINT_VENV)" ] || cmp -s .ci/requirements.txt $(LINT_VENV)/complete || { \
+		python3 -m venv $(LINT_VENV) && $(LINT_VENV)/bin/pip install -q -r .ci/requirements.txt && \
+		cp .ci/requirements.txt $(LINT_VENV)/complete; }
+
+lint: lint-venv
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	$(LINT_VENV)/bin/ruff check --quiet
+	$(LINT_VENV)/bin/shellcheck --severity warning $(SHELL_FILES)
+	$(LINT_VENV)/bin/clang-format --dry-run --Werror $(C_FILES)
+
+format: lint-venv
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
+	$(LINT_VENV)/bin/ruff check --quiet --fix
+	$(LINT_VENV)/bin/clang-format -i $(C_FILES)
 
 clean:
-	rm -rf .build .build_test .build-fuzz .build-tsan
+	rm -rf .build .build_test .build_lint .build-fuzz .build-tsan

@@ -54,6 +54,7 @@ image_contents() {
     not grep 'not found' "$work/ldd"
     grep -q 'libicudata.* => /usr/lib/hepar/' "$work/ldd"
     # What scanners read: all packages are there as dpkg knows them.
+    # shellcheck disable=SC2046  # names, as many as there are
     chroot "$system" dpkg-query -W $(runtime_packages) >"$work/packages"
     not grep . <(chroot "$system" dpkg --audit)
     local path

@@ -69,6 +69,7 @@ systemd_boot() {
         rm "$cache/booted/complete"
         cp /etc/resolv.conf "$cache/booted/etc/resolv.conf"
         chroot "$cache/booted" apt-get update -qq
+        # shellcheck disable=SC2046  # names, as many as there are
         DEBIAN_FRONTEND=noninteractive chroot "$cache/booted" apt-get install -y -qq --no-install-recommends \
             systemd systemd-sysv $(runtime_packages)
         touch "$cache/booted/complete"
