@@ -1,5 +1,5 @@
 # Two stages: Swift's image builds, Debian runs. docs/operations.md says how to run it.
-#   docker build --pull --no-cache --tag hepar .
+#   docker build --pull --no-cache --build-arg COMMIT="$(git describe --always --dirty --abbrev=12)" --tag hepar .
 # The bases by tag, so that a new build has Debian's newest; whoever must build the same again names them by digest:
 #   docker build --build-arg DEBIAN=debian:bookworm-slim@sha256:... --build-arg SWIFT=swift:6.3-bookworm@sha256:... .
 ARG SWIFT=swift:6.3-bookworm
@@ -12,13 +12,15 @@ RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get upgrade --yes \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         libcurl4-openssl-dev libdcmtk-dev libmicrohttpd-dev libnifti-dev libopenblas-dev libopenjp2-7-dev \
-        libpng-dev libseccomp-dev libsqlite3-dev libzip-dev zlib1g-dev binutils make patchelf pkg-config \
+        libpng-dev libseccomp-dev libsqlite3-dev libzip-dev zlib1g-dev binutils jq make patchelf pkg-config \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /source
 COPY . .
+# Git is not here: the commit that `hepar --version` tells comes from outside.
+ARG COMMIT=unknown
 # Installs nothing whose SHA-256 is not that of the model's card.
-RUN swift build -c release --product hepar \
+RUN HEPAR_COMMIT="${COMMIT}" swift build -c release --product hepar \
     && make install DESTDIR=/installed PREFIX=/usr HEPAR=.build/release/hepar \
     && rm -rf /installed/usr/lib/systemd /installed/usr/lib/sysusers.d /installed/usr/share/doc/hepar/examples \
     && as -o icudata.o deploy/image/icudata.s \

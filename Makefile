@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PACKAGES := libcurl4-openssl-dev libdcmtk-dev libmicrohttpd-dev libnifti-dev libopenblas-dev libopenjp2-7-dev \
-	libpng-dev libseccomp-dev libsqlite3-dev libzip-dev zlib1g-dev pkg-config curl jq python3-venv
+	libpng-dev libseccomp-dev libsqlite3-dev libzip-dev zlib1g-dev pkg-config curl jq python3-venv \
+	binutils patchelf
 BUILD := -c release
 HEPAR := .build/release/hepar
 export HEPAR_SHARED ?= $(abspath ../shared)
@@ -20,7 +21,7 @@ PEERS_VENV := $(or $(HEPAR_PEERS_VENV),.build/peers-venv)
 # The environment with the clients that tests use: HEPAR_CLIENTS_VENV names one that is there.
 CLIENTS_VENV := $(or $(HEPAR_CLIENTS_VENV),$(CURDIR)/.build_test-clients)
 
-.PHONY: help deps build install demo test deploy-test clients-venv model peers-venv bench-peers bench-training lint format \
+.PHONY: help deps build install demo test deploy-test clients-venv lint-venv model peers-venv bench-peers bench-training lint format \
 	clean campaigns-short shares crash crash-short damage powerloss orphan slices disk load lockout soak numbers fuzz tsan
 
 help:
@@ -32,7 +33,7 @@ help:
 	@echo "make bench-training [TRAINING='--cases 16x224x8 --rounds 3']   a training step against PyTorch's"
 	@echo "make install [DESTDIR=] [PREFIX=/usr]   program, model, configuration and systemd unit into their places"
 	@echo "make deploy-test [PARTS='nginx systemd monitoring image compose manifests docs orthanc']   what deploy/ holds, run for real"
-	@echo "make lint     check the format; make format mends it"
+	@echo "make lint     check the format of Swift and C, and Python and bash for faults; make format mends it"
 	@echo "make crash [N=500] | crash-short | powerloss [N=200] | damage [N=200] | orphan [N=20] | slices [N=19000] | disk | shares | load |"
 	@echo "     lockout | soak [MINUTES=60]   what it withstands"
 	@echo "make numbers  the same mask with other threads and vector instructions?"
@@ -50,8 +51,10 @@ deps:
 	fi
 	@command -v swift >/dev/null || { echo "Swift 6.3 is needed: https://www.swift.org/install/linux/debian/"; exit 1; }
 
+# `hepar --version` tells the commit.
 build: deps
-	swift build $(BUILD) --product hepar
+	HEPAR_COMMIT=$$(git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null || echo unknown) \
+		swift build $(BUILD) --product hepar
 
 # For packages: DESTDIR is put before every path and is in none of the files. Builds only if there is no program yet.
 PREFIX := /usr/local
@@ -149,11 +152,26 @@ fuzz: deps
 tsan: deps
 	@deploy/fuzz/tsan.sh
 
-lint:
-	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+# The linters of what is not Swift: HEPAR_LINT_VENV names an environment that has them.
+LINT_VENV := $(or $(HEPAR_LINT_VENV),.build_lint)
+C_FILES := $$(find Sources Tests deploy -name '*.[ch]' -o -name '*.cpp')
+SHELL_FILES := $$(grep -rlE --exclude-dir=__pycache__ '^\#!.*bash$$|^\# shellcheck shell' .ci deploy)
 
-format:
+lint-venv: deps
+	@[ -n "$(HEPAR_LINT_VENV)" ] || cmp -s .ci/requirements.txt $(LINT_VENV)/complete || { \
+		python3 -m venv $(LINT_VENV) && $(LINT_VENV)/bin/pip install -q -r .ci/requirements.txt && \
+		cp .ci/requirements.txt $(LINT_VENV)/complete; }
+
+lint: lint-venv
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	$(LINT_VENV)/bin/ruff check --quiet
+	$(LINT_VENV)/bin/shellcheck --severity warning $(SHELL_FILES)
+	$(LINT_VENV)/bin/clang-format --dry-run --Werror $(C_FILES)
+
+format: lint-venv
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
+	$(LINT_VENV)/bin/ruff check --quiet --fix
+	$(LINT_VENV)/bin/clang-format -i $(C_FILES)
 
 clean:
-	rm -rf .build .build_test .build-fuzz .build-tsan
+	rm -rf .build .build_test .build_lint .build-fuzz .build-tsan

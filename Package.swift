@@ -27,14 +27,15 @@ let fuzz: Target =
 let package = Package(
     name: "hepar",
     products: [.executable(name: "hepar", targets: ["hepar"])],
+    // Exact: what was tested is what is built. `Software` and the list of materials tell them, and tests hold those to this.
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -50,6 +51,10 @@ let package = Package(
             linkerSettings: ["dcmseg", "dcmfg", "dcmiod", "dcmjpls", "dcmjpeg", "dcmdata", "oflog", "ofstd"]
                 .map { .linkedLibrary($0) }),
         .target(name: "CNifti", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
+        // A value of the environment, since SwiftPM evaluates this file again when that changes, not when git's HEAD does.
+        .target(
+            name: "CBuild",
+            cSettings: [.define("HEPAR_COMMIT", to: Context.environment["HEPAR_COMMIT"] ?? "unknown")]),
         .target(name: "CKernels"),
         .target(name: "CReceive"),
         .target(name: "CSandbox", linkerSettings: [.linkedLibrary("seccomp")]),
@@ -115,7 +120,8 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Access", "Bridge", "Cases", "Compute", "Dicom", "Digests", "Imaging", "Inference", "Jobs", "Metrics",
+                "Access", "Bridge", "CBuild", "Cases", "Compute", "Dicom", "Digests", "Imaging", "Inference", "Jobs",
+                "Metrics",
                 "Phantom", "Preview", "SQLiteJobs", "Sandbox", "Segmentation", "Service", "Telemetry", "Training",
                 "Work",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Puts program, model, configuration and systemd unit where Debian expects them.
+# With them go manual pages and what shells complete.
 # Usage: install.sh DESTDIR PREFIX, with HEPAR naming the executable. A configuration that is there is kept.
+# Nothing is changed before all that it needs is found to be there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 destination=$1
@@ -14,12 +16,28 @@ for stage in liver lesion; do
     grep -q "$sum" Models/default/card.md || { echo "$stage.safetensors is not the file of its card." >&2; exit 1; }
 done
 
-install -D -m 755 -s "$hepar" "$destination$prefix/bin/hepar"
-
 # Swift's libraries are in no Debian package: where the program was not linked with them, they come along.
 mapfile -t libraries < <(ldd "$hepar" | awk '$3 ~ /\/swift\/linux\// { print $3 }')
+
+missing=()
+for tool in strip:binutils jq:jq dpkg-query:dpkg $([ ${#libraries[@]} -eq 0 ] || echo patchelf:patchelf); do
+    command -v "${tool%:*}" >/dev/null || missing+=("${tool#*:}")
+done
+[ ${#missing[@]} -eq 0 ] || { echo "Nothing was installed. First: apt-get install ${missing[*]}" >&2; exit 1; }
+[ -e Package.resolved ] || { echo "Nothing was installed: Package.resolved is missing; \`make build\` leaves it here." >&2; exit 1; }
+# Made by the program itself, so one that does not run here stops it too.
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+deploy/manual.sh "$hepar" "$made"
+for shell in bash zsh fish; do "$hepar" --generate-completion-script "$shell" >"$made/completion.$shell"; done
+# What it is made of, by the libraries of this machine.
+deploy/sbom.sh "$hepar" Package.resolved >"$made/sbom.cdx.json"
+mkdir -p "$destination$prefix" 2>/dev/null && [ -w "$destination$prefix" ] \
+    || { echo "Nothing was installed: $destination$prefix cannot be written." >&2; exit 1; }
+
+install -D -m 755 -s "$hepar" "$destination$prefix/bin/hepar"
+
 if [ ${#libraries[@]} -gt 0 ]; then
-    command -v patchelf >/dev/null || { echo "patchelf is needed: apt-get install patchelf" >&2; exit 1; }
     install -D -m 644 -s -t "$destination$prefix/lib/hepar" "${libraries[@]}"
     # Its own search path is that of the machine it was built on. Forced, the new one serves libraries' libraries too.
     patchelf --force-rpath --set-rpath "$prefix/lib/hepar" "$destination$prefix/bin/hepar"
@@ -46,8 +64,12 @@ install -D -m 644 deploy/systemd/hepar.sysusers "$destination$prefix/lib/sysuser
 documents=$destination$prefix/share/doc/hepar
 install -D -m 644 -t "$documents" README.md CHANGELOG.md SECURITY.md openapi.yaml docs/operations.md
 install -D -m 644 LICENSE "$documents/copyright"
-# What it is made of, by the libraries of this machine.
-deploy/sbom.sh "$hepar" Package.resolved >"$documents/sbom.cdx.json"
-chmod 644 "$documents/sbom.cdx.json"
+install -D -m 644 -t "$documents" "$made/sbom.cdx.json"
 install -D -m 644 -t "$documents/examples/nginx" deploy/nginx/*.conf
 install -D -m 644 -t "$documents/examples/monitoring" deploy/prometheus/{prometheus,alerts}.yml deploy/grafana/hepar.json
+
+install -D -m 644 -t "$destination$prefix/share/man/man1" "$made"/*.1
+gzip --no-name --force --best "$destination$prefix"/share/man/man1/hepar*.1
+install -D -m 644 "$made/completion.bash" "$destination$prefix/share/bash-completion/completions/hepar"
+install -D -m 644 "$made/completion.zsh" "$destination$prefix/share/zsh/vendor-completions/_hepar"
+install -D -m 644 "$made/completion.fish" "$destination$prefix/share/fish/vendor_completions.d/hepar.fish"

@@ -12,6 +12,7 @@ architecture=$(dpkg --print-architecture)
 # shellcheck source=/dev/null
 distribution=$(. /etc/os-release && echo "$ID")
 version=$("$hepar" --version)
+version=${version%% *}
 software=$("$hepar" --version --json)
 
 # One pin: identity, location, version.

@@ -89,6 +89,7 @@ start_hepar() {
     hepar_port=$(free_port)
     [ -e "$folder/tokens.yaml" ] ||
         "$hepar" token add --file "$folder/tokens.yaml" deploy-test --role admin >"$folder/admin"
+    # shellcheck disable=SC2034  # the parts read it
     admin=$(cat "$folder/admin")
     env HEPAR_HTTP_PORT="$hepar_port" HEPAR_DATA_FOLDER="$folder/data" HEPAR_AUTH_TOKENS_FILE="$folder/tokens.yaml" \
         HEPAR_MODEL_FOLDER="$root/Models/default" HEPAR_LOG_FORMAT=json "$@" \

@@ -49,7 +49,7 @@ public final class TokenWatch: Sendable {
             do throws(TokenFileError) {
                 (state.book, state.stamp) = try file.read()
                 state.problem = nil
-                logger.notice("tokens read again", metadata: ["tokens": "\(state.book.entries.count)"])
+                logger.notice("tokens read again", metadata: ["tokens": .stringConvertible(state.book.entries.count)])
             } catch {
                 // The stamp of what failed: the same broken file is told of once.
                 state.stamp = stamp

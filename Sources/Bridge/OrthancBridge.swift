@@ -91,7 +91,8 @@ public final class OrthancBridge {
 
     private func follow() throws {
         var state = try firstState()
-        logger.notice("following", metadata: ["orthanc": "\(settings.orthanc)", "change": "\(state.change)"])
+        logger.notice(
+            "following", metadata: ["orthanc": "\(settings.orthanc)", "change": .stringConvertible(state.change)])
         while true {
             let page = try orthanc.changes(since: state.change)
             for change in page.changes {
@@ -141,7 +142,9 @@ public final class OrthancBridge {
         }
         guard kept.change <= last else {
             // An archive that knows fewer changes than were seen is another one.
-            logger.warning("Orthanc's changes begin anew", metadata: ["change": "\(kept.change)", "last": "\(last)"])
+            logger.warning(
+                "Orthanc's changes begin anew",
+                metadata: ["change": .stringConvertible(kept.change), "last": .stringConvertible(last)])
             return BridgeState(change: 0)
         }
         return kept
@@ -153,7 +156,7 @@ public final class OrthancBridge {
     private func study(_ id: String, change: Int) throws -> Set<String> {
         var logger = logger
         // Orthanc's own names are made of the patient's; the number leads there for those who may ask Orthanc.
-        logger[metadataKey: "change"] = "\(change)"
+        logger[metadataKey: "change"] = .stringConvertible(change)
         let all = try passingOver(logger) { try orthanc.series(ofStudy: id) } ?? []
         for series in all where series.tags.modality == "CT" && series.instances.count >= settings.instancesNeeded {
             _ = try passingOver(logger) { try transfer.run(series, logger: logger) }

@@ -47,8 +47,8 @@ struct PatientServer {
             logger.log(
                 level: answer.status == 401 || answer.status == 403 ? .error : .warning, "no answer, asked again later",
                 metadata: [
-                    "server": "\(name)", "status": "\(answer.status)", "curl": "\(answer.fault)",
-                    "seconds": "\(Int(seconds.rounded(.up)))",
+                    "server": "\(name)", "status": .stringConvertible(answer.status), "curl": "\(answer.fault)",
+                    "seconds": .stringConvertible(Int(seconds.rounded(.up))),
                 ])
             try pause(seconds)
             delay = min(2 * delay, Self.longestDelay)

@@ -86,7 +86,7 @@ struct SeriesTransfer {
         var key = ContentHash()
         key.add(Data("\(series.id)\n\(hash)\n".utf8))
         var job = try hepar.submit(zip, key: "orthanc-\(key.hexadecimal())")
-        logger.info("series sent", metadata: ["job": "\(job.id)", "instances": "\(files.count)"])
+        logger.info("series sent", metadata: ["job": "\(job.id)", "instances": .stringConvertible(files.count)])
         job = try hepar.end(of: job)
         guard job.state == "succeeded" else { throw .refused(code: job.failure?.code ?? job.state) }
 

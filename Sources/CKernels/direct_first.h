@@ -1,6 +1,7 @@
 // direct_first.h: a row of the first convolution, for the instruction set of the including file. See ck_first.
 //
 // A handful of input planes is too few for Winograd's method. Lanes are output channels; each pixel is broadcast.
+// Plain twin: direct_first_scalar.c.
 #include "vector.h"
 
 CK_INLINE void first_row(const ck_first *job, const int vectors, const int pixels) {
@@ -33,6 +34,11 @@ CK_INLINE void first_row(const ck_first *job, const int vectors, const int pixel
 }
 
 CK_TARGET void CK_NAME(ck_first)(const ck_first *job) {
+    CK_ASSERT(job->vectors >= 1 && job->vectors <= 2 && job->planes >= 1 && job->columns % 16 == 0);
+    CK_ASSERT_VECTORS(job->weights, 0);
+    CK_ASSERT_VECTORS(job->bias, 0);
+    CK_ASSERT_VECTORS(job->slopes, 0);
+    CK_ASSERT_VECTORS(job->output, job->vector_stride);
     if (job->vectors == 1)
         first_row(job, 1, CK_REGISTERS / 2);
     else

@@ -2,6 +2,7 @@
 //
 // Two or three output planes would leave most lanes of an output vector empty. Lanes are input channels instead, and
 // are summed at the end.
+// Plain twin: direct_head_scalar.c.
 #include "vector.h"
 
 CK_INLINE void head_row(const ck_head *job, const int outputs, const int pixels) {
@@ -34,6 +35,10 @@ CK_INLINE void head_row(const ck_head *job, const int outputs, const int pixels)
 }
 
 CK_TARGET void CK_NAME(ck_head)(const ck_head *job) {
+    CK_ASSERT(job->outputs >= 1 && job->outputs <= 3 && job->blocks >= 1 && job->columns % 16 == 0);
+    CK_ASSERT_VECTORS(job->source, job->row_stride);
+    CK_ASSERT_VECTORS(job->source, job->block_stride);
+    CK_ASSERT_VECTORS(job->weights, 0);
     if (job->outputs == 1)
         head_row(job, 1, CK_REGISTERS / 4);
     else if (job->outputs == 2)

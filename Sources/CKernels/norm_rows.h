@@ -3,6 +3,8 @@
 #include "vector.h"
 
 CK_TARGET void CK_NAME(ck_sum)(const ck_row *row, float *sums) {
+    CK_ASSERT_VECTORS(row->z, 0);
+    CK_ASSERT_VECTORS(sums, 0);
     vec parts[4] = {0};
     long x = 0;
     for (; x + 3 < row->count; x += 4) {
@@ -13,6 +15,9 @@ CK_TARGET void CK_NAME(ck_sum)(const ck_row *row, float *sums) {
 }
 
 CK_TARGET void CK_NAME(ck_squares)(const ck_row *row, float *sums) {
+    CK_ASSERT_VECTORS(row->z, 0);
+    CK_ASSERT_VECTORS(row->shift, 0);
+    CK_ASSERT_VECTORS(sums, 0);
     const vec shift = load(row->shift);
     vec parts[4] = {0};
     long x = 0;
@@ -30,6 +35,11 @@ CK_TARGET void CK_NAME(ck_squares)(const ck_row *row, float *sums) {
 }
 
 CK_TARGET void CK_NAME(ck_norm)(const ck_row *row) {
+    CK_ASSERT_VECTORS(row->z, 0);
+    CK_ASSERT_VECTORS(row->y, 0);
+    CK_ASSERT_VECTORS(row->scale, 0);
+    CK_ASSERT_VECTORS(row->shift, 0);
+    CK_ASSERT_VECTORS(row->slopes, 0);
     const vec scale = load(row->scale), shift = load(row->shift), slopes = load(row->slopes);
     if (row->shortcut) {
         for (long at = 0; at < row->count * CK_LANES; at += CK_LANES)
@@ -41,6 +51,10 @@ CK_TARGET void CK_NAME(ck_norm)(const ck_row *row) {
 }
 
 CK_TARGET void CK_NAME(ck_norm_sums)(const ck_row *row, float *sums) {
+    CK_ASSERT_VECTORS(row->z, 0);
+    CK_ASSERT_VECTORS(row->gradient, 0);
+    CK_ASSERT_VECTORS(row->constant, 0);
+    CK_ASSERT_VECTORS(sums, 0);
     const vec scale = load(row->scale), shift = load(row->shift), slopes = load(row->slopes);
     const vec constant = load(row->constant), zero = {0};
     vec plain = {0}, centred = {0}, slope = {0};
@@ -58,6 +72,10 @@ CK_TARGET void CK_NAME(ck_norm_sums)(const ck_row *row, float *sums) {
 }
 
 CK_TARGET void CK_NAME(ck_norm_backward)(const ck_row *row) {
+    CK_ASSERT_VECTORS(row->z, 0);
+    CK_ASSERT_VECTORS(row->gradient, 0);
+    CK_ASSERT_VECTORS(row->linear, 0);
+    CK_ASSERT_VECTORS(row->constant, 0);
     const vec scale = load(row->scale), shift = load(row->shift), slopes = load(row->slopes);
     const vec linear = load(row->linear), constant = load(row->constant);
     for (long at = 0; at < row->count * CK_LANES; at += CK_LANES) {

@@ -20,6 +20,8 @@ CK_INLINE void gradient_transform(const vec *g, vec *d) {
 }
 
 CK_TARGET void CK_NAME(ck_gradient_tiles)(const ck_gradient_tiles *job) {
+    CK_ASSERT_VECTORS(job->source, job->row_stride);
+    CK_ASSERT_VECTORS(job->tiles, job->component_stride);
     for (long tile = 0; tile < job->count; tile++) {
         const float *source = job->source + tile * 4 * CK_LANES;
         vec between[6][4];
@@ -39,7 +41,7 @@ CK_TARGET void CK_NAME(ck_gradient_tiles)(const ck_gradient_tiles *job) {
 }
 
 // `channels` channels of the block, from `first` on, by `vectors` vectors of output channels.
-CK_INLINE void register_tile(
+CK_INLINE void gradient_products(
     const int channels, const int vectors, const ck_tile_products *job, const long first, const long vector
 ) {
     vec sums[16][2];
@@ -69,18 +71,22 @@ enum { paired_channels = 4, single_channels = CK_LANES };
 #endif
 
 CK_TARGET void CK_NAME(ck_tile_products)(const ck_tile_products *job) {
+    CK_ASSERT_VECTORS(job->gradients, job->vector_stride);
+    CK_ASSERT_VECTORS(job->sums, job->channel_stride);
     long vector = 0;
     for (; vector + 1 < job->vectors; vector += 2) {
         for (long first = 0; first < CK_LANES; first += paired_channels)
-            register_tile(paired_channels, 2, job, first, vector);
+            gradient_products(paired_channels, 2, job, first, vector);
     }
     for (; vector < job->vectors; vector++) {
         for (long first = 0; first < CK_LANES; first += single_channels)
-            register_tile(single_channels, 1, job, first, vector);
+            gradient_products(single_channels, 1, job, first, vector);
     }
 }
 
 CK_TARGET void CK_NAME(ck_filter_gradients)(const ck_filter_gradients *job) {
+    CK_ASSERT_VECTORS(job->components, job->component_stride);
+    CK_ASSERT_VECTORS(job->taps, 0);
     vec between[3][6];
     CK_UNROLL for (int j = 0; j < 6; j++) {
         CK_UNROLL for (int x = 0; x < 3; x++) between[x][j] = 0;
@@ -101,6 +107,8 @@ CK_TARGET void CK_NAME(ck_filter_gradients)(const ck_filter_gradients *job) {
 }
 
 CK_TARGET void CK_NAME(ck_filters)(const ck_filters *job) {
+    CK_ASSERT(job->count >= 0 && job->count <= CK_LANES);
+    CK_ASSERT_VECTORS(job->components, job->component_stride);
     enum { outputs = 4, side = outputs + 2 };
     vec taps[9], between[side][3];
     float gathered[9][CK_LANES] __attribute__((aligned(64))) = {0};

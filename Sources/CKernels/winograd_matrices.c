@@ -5,6 +5,7 @@
 // Source: Lavin & Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016.
 #include "CKernels.h"
 
+// clang-format off
 static const double input_4[6][6] = {
     {4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
     {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
@@ -30,6 +31,7 @@ static const double output_6[6][8] = {
     {0, 1, -1, 8, -8, 1. / 8, -1. / 8, 0},
     {0, 1, 1, 16, 16, 1. / 16, 1. / 16, 0},
     {0, 1, -1, 32, -32, 1. / 32, -1. / 32, 1}};
+// clang-format on
 
 const double *ck_winograd_input_row(long outputs, long row) { return outputs == 4 ? input_4[row] : input_6[row]; }
 const double *ck_winograd_output_row(long outputs, long row) { return outputs == 4 ? output_4[row] : output_6[row]; }

@@ -3,9 +3,10 @@
 //
 // First the even columns of a tile, then the odd ones: either half fits into 32 registers, so that nothing is kept in
 // memory between the pass over rows and the pass over columns.
+// Plain twin: winograd_output_scalar.c.
 #include "winograd_transforms.h"
 
-CK_INLINE void transform(const int outputs, const int odd, const vec *m, vec *y) {
+CK_INLINE void transform_output(const int outputs, const int odd, const vec *m, vec *y) {
     if (outputs == 4 && !odd)
         output_transform_4_even(m, y);
     else if (outputs == 4)
@@ -35,14 +36,14 @@ CK_INLINE void half_tile(
         CK_UNROLL for (int j = 0; j < side; j++) {
             if (odd ? j > 0 : j < side - 1) m[j] = load(at.products + (i * side + j) * job->component_stride);
         }
-        transform(outputs, odd, m, y);
+        transform_output(outputs, odd, m, y);
         CK_UNROLL for (int j = 0; j < half; j++) between[j][i] = y[j];
     }
     CK_UNROLL for (int j = 0; j < half; j++) {
         const int column = 2 * j + odd;
         vec even[3], uneven[3];
-        transform(outputs, 0, between[j], even);
-        transform(outputs, 1, between[j], uneven);
+        transform_output(outputs, 0, between[j], even);
+        transform_output(outputs, 1, between[j], uneven);
         CK_UNROLL for (int i = 0; i < outputs; i++) {
             if (cut && (i >= rows || column >= columns)) continue;
             vec v = prelu((i % 2 ? uneven[i / 2] : even[i / 2]) + bias, slopes);
@@ -53,7 +54,7 @@ CK_INLINE void half_tile(
 }
 
 // 2x2 maxima of the pixels that were just stored.
-CK_INLINE void pool(
+CK_INLINE void pool_tile(
     const float *out, size_t row_stride, float *pooled, size_t pooled_row_stride, long rows, long columns
 ) {
     for (long i = 0; i + 1 < rows; i += 2, out += 2 * row_stride, pooled += pooled_row_stride) {
@@ -67,6 +68,13 @@ CK_INLINE void pool(
 }
 
 CK_INLINE void output_tiles(const ck_output *job, const int outputs) {
+    CK_ASSERT(job->rows >= 1 && job->columns >= 1);
+    CK_ASSERT_VECTORS(job->products, job->component_stride);
+    CK_ASSERT_VECTORS(job->output, job->row_stride);
+    CK_ASSERT_VECTORS(job->bias, 0);
+    CK_ASSERT_VECTORS(job->slopes, 0);
+    if (job->shortcut) CK_ASSERT_VECTORS(job->shortcut, job->shortcut_row_stride);
+    if (job->pooled) CK_ASSERT_VECTORS(job->pooled, job->pooled_row_stride);
     const vec bias = load(job->bias), slopes = load(job->slopes);
     for (long t = 0; t < job->count; t++) {
         const long column = t * outputs;
@@ -83,7 +91,7 @@ CK_INLINE void output_tiles(const ck_output *job, const int outputs) {
             half_tile(job, outputs, 1, at, bias, slopes, 1, rows, columns);
         }
         if (job->pooled)
-            pool(at.out, job->row_stride, job->pooled + column / 2 * CK_LANES, job->pooled_row_stride, rows, columns);
+            pool_tile(at.out, job->row_stride, job->pooled + column / 2 * CK_LANES, job->pooled_row_stride, rows, columns);
     }
 }
 

@@ -5,6 +5,7 @@
 // a few vectors of weights are loaded, and one float of each tile is broadcast to them. The sum of one tile and output
 // runs over the channels in their order, whatever tiles are computed beside it: results do not depend on how tiles
 // are grouped.
+// Plain twin: winograd_products_scalar.c.
 #include "vector.h"
 
 #if CK_REGISTERS == 32
@@ -93,6 +94,11 @@ CK_INLINE void fetch(ck_prefetch *ahead) {
 }
 
 CK_TARGET void CK_NAME(ck_products)(const ck_products *job) {
+    CK_ASSERT(job->vectors >= 1 && job->vectors <= 2 && job->tile_count >= 1 && job->plain_blocks <= job->blocks);
+    CK_ASSERT(job->side == 6 || job->side == 8);
+    CK_ASSERT_VECTORS(job->weights, 0);
+    CK_ASSERT_VECTORS(job->products, job->product_component_stride);
+    CK_ASSERT_VECTORS(job->products, job->product_vector_stride);
     const long most = job->vectors == 1 ? most_tiles_1 : most_tiles_2;
     const long groups = (job->tile_count + most - 1) / most, group = (job->tile_count + groups - 1) / groups;
     const register_tile *kernels = job->vectors == 1 ? register_tiles_1 : register_tiles_2;

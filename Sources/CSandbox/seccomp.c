@@ -13,6 +13,7 @@
 
 int cs_has_seccomp(void) { return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0; }
 
+// clang-format off
 // What Swift, Foundation, OpenBLAS, libnifti, DCMTK and the C libraries below them need to compute and to use files.
 static const int harmless[] = {
     // Files: which ones is Landlock's to say. Nothing here changes a file by its name or its facts: Landlock knows no
@@ -44,6 +45,7 @@ static const int harmless[] = {
     SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getrlimit), SCMP_SYS(getrusage),
     SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(getcpu),
 };
+// clang-format on
 
 // open and openat: what else of a file they could change. `flags` and `mode` are the places of these arguments.
 static int allow_open(scmp_filter_ctx filter, int call, unsigned flags, unsigned mode) {

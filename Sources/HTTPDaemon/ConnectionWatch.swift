@@ -150,7 +150,10 @@ final class ConnectionWatch: Sendable {
         if let refused, refused > 0 {
             logger.warning(
                 "connections refused: their address has as many as it may",
-                metadata: ["client": "\(client)", "limit": "\(limit ?? 0)", "refused": "\(refused)"])
+                metadata: [
+                    "client": "\(client)", "limit": .stringConvertible(limit ?? 0),
+                    "refused": .stringConvertible(refused),
+                ])
         }
         return refused == nil
     }

@@ -200,9 +200,11 @@ final class Exchange: Sendable {
             let status = state.status == 0 ? daemonStatus : state.status
             let milliseconds = Int((ContinuousClock.now - started) / .milliseconds(1))
             var summary: Logger.Metadata = [
-                "method": "\(method)", "path": "\(path)", "status": "\(status)", "ms": "\(milliseconds)",
-                "received_bytes": "\(state.receiver?.received ?? 0)", "sent_bytes": "\(state.sentBytes)",
-                "request": "\(head?.head.id ?? "-")",
+                "method": "\(method)", "path": "\(path)", "status": .stringConvertible(status),
+                "ms": .stringConvertible(milliseconds),
+                "received_bytes": .stringConvertible(state.receiver?.received ?? 0),
+                "sent_bytes": .stringConvertible(state.sentBytes),
+                "request": "\(head?.head.id ?? "-")", "peer": "\(head?.head.peerAddress ?? "-")",
             ]
             if let ending { summary["ended"] = "\(ending)" }
             return (files, summary)

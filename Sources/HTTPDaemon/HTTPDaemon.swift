@@ -59,7 +59,10 @@ public final class HTTPDaemon: Sendable {
         if connectionLimit < settings.connectionLimit {
             logger.notice(
                 "fewer connections than set: the process may not open more files",
-                metadata: ["connections": "\(connectionLimit)", "set": "\(settings.connectionLimit)"])
+                metadata: [
+                    "connections": .stringConvertible(connectionLimit),
+                    "set": .stringConvertible(settings.connectionLimit),
+                ])
         }
         let socket = try ListenSocket(host: settings.host, port: settings.port)
         port = socket.port
@@ -77,7 +80,7 @@ public final class HTTPDaemon: Sendable {
         acceptor = Acceptor(socket: socket, watch: core.watch, logger: logger) { socket, address, length in
             server.serve(socket: socket, address: address, length: length)
         }
-        logger.info("listening", metadata: ["host": "\(settings.host)", "port": "\(port)"])
+        logger.info("listening", metadata: ["host": "\(settings.host)", "port": .stringConvertible(port)])
     }
 
     deinit { stop() }
@@ -99,18 +102,8 @@ public final class HTTPDaemon: Sendable {
             for exchange in core.running { exchange.abandon(core: core) }
             server.stop()
             core.endThreads()
-            core.logger.info("stopped listening", metadata: ["port": "\(port)"])
+            core.logger.info("stopped listening", metadata: ["port": .stringConvertible(port)])
         }
-    }
-
-    /// Removes what daemons of a process that was killed have left in `folder`. To be called before one is started.
-    ///
-    /// - Returns: how many files were removed.
-    @discardableResult public static func removeLeftovers(in folder: URL) -> Int {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        let leftovers = names.filter { $0.hasPrefix(UploadFile.namePrefix) }
-        for name in leftovers { UploadFile.remove(folder.appendingPathComponent(name, isDirectory: false)) }
-        return leftovers.count
     }
 
     /// Looks every few milliseconds: a stop is rare, and nothing else then waits.

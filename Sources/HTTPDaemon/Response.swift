@@ -49,17 +49,13 @@ public struct Response: Sendable {
     ///
     /// - Parameters:
     ///   - status: the status, in the document too.
-    ///   - title: the kind of problem; the status's own name if nil.
     ///   - detail: what is wrong this time and what to change, in words for the user.
     ///   - code: the kind of problem for programs: lower case with underscores, stable between versions.
-    ///   - extra: more members of the document; they do not replace the ones above.
     ///   - headers: more header fields, as `Retry-After`.
     public static func problem(
-        _ status: Int, title: String? = nil, detail: String, code: String,
-        extra: [String: any Encodable & Sendable] = [:], headers: KeyValuePairs<String, String> = [:]
+        _ status: Int, detail: String, code: String, headers: KeyValuePairs<String, String> = [:]
     ) -> Response {
-        let title = title ?? StatusName.of(status)
-        let document = ProblemDocument(status: status, title: title, detail: detail, code: code, extra: extra)
+        let document = ProblemDocument(status: status, title: StatusName.of(status), detail: detail, code: code)
         return encoded(status, document, type: "application/problem+json", headers: headers)
     }
 
@@ -93,28 +89,11 @@ public enum ResponseBody: Sendable {
 }
 
 private struct ProblemDocument: Encodable {
+    let type = "about:blank"
     let status: Int
     let title: String
     let detail: String
     let code: String
-    let extra: [String: any Encodable & Sendable]
-
-    private struct Key: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var members = encoder.container(keyedBy: Key.self)
-        let own = ["type": "about:blank", "title": title, "detail": detail, "code": code]
-        for (name, value) in extra where own[name] == nil && name != "status" {
-            try members.encode(value, forKey: Key(stringValue: name))
-        }
-        for (name, value) in own { try members.encode(value, forKey: Key(stringValue: name)) }
-        try members.encode(status, forKey: Key(stringValue: "status"))
-    }
 }
 
 /// The names of the statuses (RFC 9110 section 15, RFC 6585, RFC 4918).

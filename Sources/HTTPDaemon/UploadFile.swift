@@ -3,7 +3,6 @@ import Foundation
 /// A file that a body is being written to: random name, readable by this user only.
 struct UploadFile {
     /// What the names of all such files begin with.
-    static let namePrefix = "incoming-"
 
     /// How bytes are written; tests give one that fails.
     typealias Write = @Sendable (Int32, UnsafeRawBufferPointer) -> Int
@@ -14,7 +13,7 @@ struct UploadFile {
     private let write: Write
 
     init(in folder: URL, write: @escaping Write) throws(BodyError) {
-        url = folder.appendingPathComponent(Self.namePrefix + randomHex(bytes: 16), isDirectory: false)
+        url = folder.appendingPathComponent("incoming-" + randomHex(bytes: 16), isDirectory: false)
         self.write = write
         descriptor = open(url.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw BodyError(errno: errno) }

@@ -1,4 +1,9 @@
+import Foundation
+
 /// The judged header of a safetensors file: what `Safetensors(reading:)` may allocate and read.
+///
+/// Of a key that the JSON has twice, Foundation gives one. Of two entries of one tensor the other's bytes then belong to
+/// none, which is refused.
 struct SafetensorsHeader {
     /// Where one tensor lies: `count` elements from byte `offset` of the data, inside the file for certain.
     struct Entry {
@@ -18,23 +23,20 @@ struct SafetensorsHeader {
 
     /// Parses the header's JSON and checks that the tensors fill `dataBytes` bytes without gap or overlap.
     init(parsing bytes: [UInt8], dataBytes: Int) throws(ModelError) {
-        var parser = HeaderParser(bytes)
-        var names: Set<String> = []
-        var hasMetadata = false
-        try parser.object { parser, key throws(ModelError) in
-            if key == "__metadata__" {
-                guard !hasMetadata else { throw .malformed(reason: "its header has \"__metadata__\" twice") }
-                hasMetadata = true
-                metadata = try parser.strings()
-            } else {
-                guard names.insert(key).inserted else {
-                    throw .invalidTensor(name: key, reason: "the header names it twice")
-                }
-                entries.append(try parser.entry(name: key))
-            }
+        // UTF-8, as the format has it: the decoder would take other encodings of JSON too.
+        guard bytes.first == UInt8(ascii: "{"), !bytes.prefix(2).contains(0) else {
+            throw .malformed(reason: "its header is not a JSON object")
         }
-        try parser.end()
-
+        let document: Document
+        do {
+            document = try JSONDecoder().decode(Document.self, from: Data(bytes))
+        } catch let error as DecodingError {
+            throw Self.fault(error)
+        } catch {
+            throw error as? ModelError ?? .malformed(reason: "its header is not JSON: \(error)")
+        }
+        metadata = document.metadata
+        entries = document.entries
         entries.sort { ($0.offset, $0.count, $0.name) < ($1.offset, $1.count, $1.name) }
         var end = 0
         for entry in entries {
@@ -42,7 +44,7 @@ struct SafetensorsHeader {
                 let fault = entry.offset < end ? "overlaps the tensor before it" : "leaves a gap before it"
                 throw .invalidTensor(name: entry.name, reason: "its place in the file \(fault)")
             }
-            // Cannot overflow: the parser saw that count · bytes is the difference of two valid offsets.
+            // Cannot overflow: the entry's check saw that count · bytes is the difference of two valid offsets.
             end += entry.count * entry.type.bytes
             guard end <= dataBytes else {
                 throw .invalidTensor(
@@ -53,198 +55,83 @@ struct SafetensorsHeader {
             throw .malformed(reason: "\(dataBytes - end) bytes after the last tensor belong to none")
         }
     }
+
+    /// What the decoder found, told of the tensor in whose entry it is.
+    private static func fault(_ error: DecodingError) -> ModelError {
+        let context: DecodingError.Context? =
+            switch error {
+            case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
+                .dataCorrupted(let context):
+                context
+            @unknown default: nil
+            }
+        guard let name = context?.codingPath.first?.stringValue, name != Document.metadataKey else {
+            return .malformed(reason: "its header is not that of the format: \(context?.debugDescription ?? "")")
+        }
+        return .invalidTensor(
+            name: name, reason: "the header must give dtype, shape and two data_offsets, whole numbers")
+    }
 }
 
-/// Reads the JSON of a safetensors header, and no more of JSON than the format uses.
-private struct HeaderParser {
-    private let bytes: [UInt8]
-    private var position = 0
+/// `{"__metadata__": {…}, "tensor": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}`
+private struct Document: Decodable {
+    static let metadataKey = "__metadata__"
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    var metadata: [String: String] = [:]
+    var entries: [SafetensorsHeader.Entry] = []
 
-    /// `{ "key": value, … }`; `value` must consume the value.
-    mutating func object(
-        _ value: (inout HeaderParser, String) throws(ModelError) -> Void
-    ) throws(ModelError) {
-        try expect("{")
-        if consume("}") { return }
-        repeat {
-            let key = try string()
-            try expect(":")
-            try value(&self, key)
-        } while consume(",")
-        try expect("}")
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        for key in container.allKeys {
+            if key.stringValue == Self.metadataKey {
+                metadata = try container.decode([String: String].self, forKey: key)
+            } else {
+                let fields = try container.nestedContainer(keyedBy: Key.self, forKey: key)
+                entries.append(try Self.entry(name: key.stringValue, fields))
+            }
+        }
     }
 
-    /// An object whose values are strings.
-    mutating func strings() throws(ModelError) -> [String: String] {
-        var result: [String: String] = [:]
-        try object { parser, key throws(ModelError) in
-            let value = try parser.string()
-            guard result.updateValue(value, forKey: key) == nil else {
-                throw .invalidMetadata(key: key, reason: "is there twice")
-            }
-        }
-        return result
+    private struct Key: CodingKey, Hashable {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
     }
 
-    /// `{"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}`, keys in any order.
-    mutating func entry(name: String) throws(ModelError) -> SafetensorsHeader.Entry {
-        var typeName: String?
-        var shape: [Int]?
-        var offsets: [Int]?
-        try object { parser, key throws(ModelError) in
-            let isNew =
-                switch key {
-                case "dtype": typeName == nil
-                case "shape": shape == nil
-                case "data_offsets": offsets == nil
-                default: false
-                }
-            guard isNew else {
-                throw .invalidTensor(name: name, reason: "unexpected key \(String(reflecting: key)) in the header")
-            }
-            switch key {
-            case "dtype": typeName = try parser.string()
-            case "shape": shape = try parser.integers(of: name)
-            default: offsets = try parser.integers(of: name)
-            }
+    private static func entry(
+        name: String, _ fields: KeyedDecodingContainer<Key>
+    ) throws -> SafetensorsHeader.Entry {
+        let known = ["dtype", "shape", "data_offsets"]
+        if let key = fields.allKeys.first(where: { !known.contains($0.stringValue) })?.stringValue {
+            throw ModelError.invalidTensor(
+                name: name, reason: "unexpected key \(String(reflecting: key)) in the header")
         }
-        guard let typeName, let shape, let offsets, offsets.count == 2 else {
-            throw .invalidTensor(name: name, reason: "the header must give dtype, shape and two data_offsets")
-        }
+        let typeName = try fields.decode(String.self, forKey: Key(stringValue: "dtype"))
+        let shape = try fields.decode([Int].self, forKey: Key(stringValue: "shape"))
+        let offsets = try fields.decode([Int].self, forKey: Key(stringValue: "data_offsets"))
         guard let type = Safetensors.ElementType(rawValue: typeName) else {
-            throw .invalidTensor(
+            throw ModelError.invalidTensor(
                 name: name, reason: "element type \(String(reflecting: typeName)) is not supported; use F32 or F16")
         }
-        guard shape.count <= 8 else { throw .invalidTensor(name: name, reason: "it has more than 8 axes") }
+        guard shape.count <= 8 else { throw ModelError.invalidTensor(name: name, reason: "it has more than 8 axes") }
+        guard offsets.count == 2, (shape + offsets).allSatisfy({ (0...1 << 53).contains($0) }) else {
+            throw ModelError.invalidTensor(
+                name: name, reason: "shape and two data_offsets must be whole numbers from 0 to 2⁵³")
+        }
         var bytes = type.bytes
         for length in shape {
             let (product, overflow) = bytes.multipliedReportingOverflow(by: length)
-            guard !overflow else { throw .invalidTensor(name: name, reason: "its shape \(shape) is too large") }
+            guard !overflow else {
+                throw ModelError.invalidTensor(name: name, reason: "its shape \(shape) is too large")
+            }
             bytes = product
         }
         guard offsets[0] <= offsets[1], offsets[1] - offsets[0] == bytes else {
-            throw .invalidTensor(
+            throw ModelError.invalidTensor(
                 name: name, reason: "its data_offsets \(offsets) do not hold the \(bytes) bytes of shape \(shape)")
         }
         return SafetensorsHeader.Entry(
             name: name, type: type, shape: shape, count: bytes / type.bytes, offset: offsets[0])
-    }
-
-    /// Only spaces may follow the header's object.
-    mutating func end() throws(ModelError) {
-        skipSpace()
-        guard position == bytes.count else { throw fault("text after its end") }
-    }
-
-    /// An array of numbers that are not negative, each at most 2⁵³.
-    private mutating func integers(of name: String) throws(ModelError) -> [Int] {
-        try expect("[")
-        var values: [Int] = []
-        if consume("]") { return values }
-        repeat {
-            skipSpace()
-            let start = position
-            var value = 0
-            while position < bytes.count, let digit = Self.digit(bytes[position]) {
-                value = value * 10 + digit
-                position += 1
-                guard value <= 1 << 53 else {
-                    throw .invalidTensor(name: name, reason: "a number of its header entry is too large")
-                }
-            }
-            guard position > start, values.count < 64 else {
-                throw .invalidTensor(name: name, reason: "its header entry needs short lists of whole numbers from 0")
-            }
-            values.append(value)
-        } while consume(",")
-        guard consume("]") else {
-            throw .invalidTensor(name: name, reason: "its header entry needs short lists of whole numbers from 0")
-        }
-        return values
-    }
-
-    private static func digit(_ byte: UInt8) -> Int? {
-        byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") ? Int(byte - UInt8(ascii: "0")) : nil
-    }
-
-    private mutating func string() throws(ModelError) -> String {
-        try expect("\"")
-        var utf8: [UInt8] = []
-        while position < bytes.count {
-            let byte = bytes[position]
-            position += 1
-            switch byte {
-            case UInt8(ascii: "\""):
-                guard let text = String(validating: utf8, as: UTF8.self) else { throw fault("text that is not UTF-8") }
-                return text
-            case UInt8(ascii: "\\"): utf8 += Array(String(try escape()).utf8)
-            case 0..<0x20: throw fault("a control character in a string")
-            default: utf8.append(byte)
-            }
-        }
-        throw fault("a string without end")
-    }
-
-    /// The character that follows a backslash.
-    private mutating func escape() throws(ModelError) -> Unicode.Scalar {
-        guard position < bytes.count else { throw fault("a string without end") }
-        let byte = bytes[position]
-        position += 1
-        switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
-        case UInt8(ascii: "b"): return "\u{8}"
-        case UInt8(ascii: "f"): return "\u{c}"
-        case UInt8(ascii: "n"): return "\n"
-        case UInt8(ascii: "r"): return "\r"
-        case UInt8(ascii: "t"): return "\t"
-        case UInt8(ascii: "u"):
-            var code = try fourHexDigits()
-            if (0xD800..<0xDC00).contains(code) {
-                guard position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
-                    bytes[position + 1] == UInt8(ascii: "u")
-                else { throw fault("half a surrogate pair") }
-                position += 2
-                let low = try fourHexDigits()
-                guard (0xDC00..<0xE000).contains(low) else { throw fault("half a surrogate pair") }
-                code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
-            }
-            guard let scalar = Unicode.Scalar(code) else { throw fault("half a surrogate pair") }
-            return scalar
-        default: throw fault("an unknown escape in a string")
-        }
-    }
-
-    private mutating func fourHexDigits() throws(ModelError) -> UInt32 {
-        guard position + 4 <= bytes.count else { throw fault("a string without end") }
-        var code: UInt32 = 0
-        for byte in bytes[position..<position + 4] {
-            guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-                throw fault("an unknown escape in a string")
-            }
-            code = code << 4 | UInt32(digit)
-        }
-        position += 4
-        return code
-    }
-
-    private mutating func skipSpace() {
-        while position < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[position]) { position += 1 }
-    }
-
-    private mutating func consume(_ character: Unicode.Scalar) -> Bool {
-        skipSpace()
-        guard position < bytes.count, bytes[position] == UInt8(ascii: character) else { return false }
-        position += 1
-        return true
-    }
-
-    private mutating func expect(_ character: Unicode.Scalar) throws(ModelError) {
-        guard consume(character) else { throw fault("no \(character) where one is needed") }
-    }
-
-    private func fault(_ what: String) -> ModelError {
-        .malformed(reason: "its header has \(what), at byte \(8 + position)")
     }
 }

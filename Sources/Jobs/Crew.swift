@@ -131,7 +131,7 @@ final class Crew: Sendable {
     private func run(_ run: Run) {
         let claim = run.claim
         let waited = claim.job.startedAt?.timeIntervalSince(claim.job.queuedAt) ?? 0
-        logger(of: claim.job).info("job started", metadata: ["waited_ms": "\(Int(waited * 1_000))"])
+        logger(of: claim.job).info("job started", metadata: ["waited_ms": .stringConvertible(Int(waited * 1_000))])
         let outcome = outcome(of: claim, run.context)
         if let outcome { finish(claim, outcome) }
         // Only now: until the end is written the job is ours.
@@ -171,7 +171,8 @@ final class Crew: Sendable {
         logger.error(
             "job met an internal error",
             metadata: [
-                "job": "\(claim.job.id)", "attempt": "\(claim.job.attempts)", "error": "\(type(of: error))",
+                "job": "\(claim.job.id)", "attempt": .stringConvertible(claim.job.attempts),
+                "error": "\(type(of: error))",
                 "code": "\((error as NSError).code)",
             ])
         return .retry(reason: .internalError)
@@ -237,7 +238,7 @@ final class Crew: Sendable {
     private func logger(of job: Job) -> Logger {
         var logger = logger
         logger[metadataKey: "job"] = "\(job.id)"
-        logger[metadataKey: "attempt"] = "\(job.attempts)"
+        logger[metadataKey: "attempt"] = .stringConvertible(job.attempts)
         if let request = job.request { logger[metadataKey: "request"] = "\(request)" }
         return logger
     }
@@ -246,7 +247,7 @@ final class Crew: Sendable {
         var logger = logger(of: job)
         if let failure = job.failure { logger[metadataKey: "code"] = "\(failure.code)" }
         if let start = job.startedAt, let end = job.finishedAt {
-            logger[metadataKey: "run_ms"] = "\(Int(end.timeIntervalSince(start) * 1_000))"
+            logger[metadataKey: "run_ms"] = .stringConvertible(Int(end.timeIntervalSince(start) * 1_000))
         }
         switch job.state {
         case .succeeded: logger.info("job succeeded")

@@ -24,13 +24,14 @@ public enum LogFormat: String, CaseIterable, Sendable {
 /// Writes each log event as one JSON object on one line.
 ///
 /// ```json
-/// {"time":"2027-01-15T08:00:00.123Z","level":"info","label":"hepar","message":"job queued","bytes":"512","job":"…"}
+/// {"time":"2027-01-15T08:00:00.123Z","level":"info","label":"hepar","message":"job queued","bytes":512,"job":"…"}
 /// ```
 ///
 /// The first four members are always there, in this order: the time in UTC to the millisecond (RFC 3339), the level,
-/// the logger's label, the message. Then comes the metadata, sorted by key, each value a string. Dictionaries and lists
-/// in it are flattened: `size.x`, `files.0`. A key that is one of the first four, or `error`, gets `metadata.` before
-/// it. Every control character is escaped, as are the invisible ones that turn a terminal's text around, so that
+/// the logger's label, the message. Then comes the metadata, sorted by key. What is
+/// logged as a number or truth value, as `.stringConvertible(512)`, is one here too; everything else is a string, so
+/// that a text of digits does not change a member's type from line to line. Dictionaries and lists are flattened:
+/// `size.x`, `files.0`. A key that is one of the first four, or `error`, gets `metadata.` before it. Every control character is escaped, as are the invisible ones that turn a terminal's text around, so that
 /// nothing that is logged can look like another line.
 public struct JSONLogHandler: LogHandler {
     /// Added to every event; the event's own wins.
@@ -74,17 +75,22 @@ public struct JSONLogHandler: LogHandler {
         var line = "{\"time\":\"\(now().formatted(Self.timeFormat))\",\"level\":\"\(event.level.rawValue)\""
         line += ",\"label\":\(quoted(label)),\"message\":\(quoted(event.message.description))"
         if let error = event.error { line += ",\"error\":\(quoted("\(error)"))" }
-        for (key, value) in members.sorted(by: { $0.key < $1.key }) { line += ",\(quoted(key)):\(quoted(value))" }
+        for (key, value) in members.sorted(by: { $0.key < $1.key }) { line += ",\(quoted(key)):\(value)" }
         write(line + "}\n")
     }
 
     private static let ownMembers: Set<String> = ["time", "level", "label", "message", "error"]
     private static let timeFormat = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
 
+    /// Adds what `value` holds to `members`, as JSON.
     private func flatten(_ value: Logger.Metadata.Value, key: String, into members: inout [String: String]) {
+        let name = Self.ownMembers.contains(key) ? "metadata.\(key)" : key
         switch value {
-        case .string(let text): members[Self.ownMembers.contains(key) ? "metadata.\(key)" : key] = text
-        case .stringConvertible(let value): flatten(.string("\(value)"), key: key, into: &members)
+        case .string(let text): members[name] = quoted(text)
+        case .stringConvertible(let value as any BinaryInteger): members[name] = "\(value)"
+        case .stringConvertible(let value as Bool): members[name] = "\(value)"
+        case .stringConvertible(let value as Double) where value.isFinite: members[name] = "\(value)"
+        case .stringConvertible(let value): members[name] = quoted("\(value)")
         case .dictionary(let inner):
             for (name, value) in inner { flatten(value, key: "\(key).\(name)", into: &members) }
         case .array(let inner):
@@ -93,30 +99,29 @@ public struct JSONLogHandler: LogHandler {
     }
 }
 
-/// `text` as a JSON string (RFC 8259 section 7).
+/// `text` as a JSON string. JSON would let characters pass that are not seen or that turn a terminal's text around:
+/// they are escaped too, which is safe inside a string.
 private func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-        switch scalar {
-        case "\"": result += "\\\""
-        case "\\": result += "\\\\"
-        case "\n": result += "\\n"
-        case "\r": result += "\\r"
-        case "\t": result += "\\t"
-        case " "..."~": result.unicodeScalars.append(scalar)
-        default:
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
-                for unit in String(scalar).utf16 {
-                    let digits = String(unit, radix: 16)
-                    result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                }
-            default: result.unicodeScalars.append(scalar)
+    guard let json = try? jsonEncoder.encode(text) else { return "\"\"" }
+    var result = ""
+    for scalar in String(decoding: json, as: UTF8.self).unicodeScalars {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse:
+            for unit in String(scalar).utf16 {
+                let digits = String(unit, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
             }
+        default: result.unicodeScalars.append(scalar)
         }
     }
-    return result + "\""
+    return result
 }
+
+private let jsonEncoder = {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .withoutEscapingSlashes
+    return encoder
+}()
 
 private let standardErrorLock = Mutex(())
 

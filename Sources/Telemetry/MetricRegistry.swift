@@ -108,11 +108,6 @@ public struct Gauge: MetricFamily {
         series.update(labels, from: 0) { $0 = value }
     }
 
-    /// Sets the numbers of all label values at once: others are gone.
-    public func replace(by values: [[String]: Double]) {
-        series.replace(by: values)
-    }
-
     func write(to text: inout String) {
         series.writeHead(type: "gauge", to: &text)
         for (labels, value) in series.sorted { text += "\(name)\(labels.text) \(number(value))\n" }

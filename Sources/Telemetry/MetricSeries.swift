@@ -32,11 +32,6 @@ final class Series<Value: Sendable>: Sendable {
         }
     }
 
-    func replace(by new: [[String]: Value]) {
-        precondition(new.keys.allSatisfy { $0.count == labels.count }, "\(name) has \(labels.count) labels")
-        values.withLock { $0 = new }
-    }
-
     func writeHead(type: String, to text: inout String) {
         let help = help.replacing("\\", with: "\\\\").replacing("\n", with: "\\n")
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"

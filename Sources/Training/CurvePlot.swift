@@ -1,104 +1,91 @@
-internal import Preview
-
-/// Draws loss and Dice over the steps, one above the other.
+/// Draws loss and Dice over the steps, one above the other, as SVG.
 struct CurvePlot {
-    private typealias Colour = (UInt8, UInt8, UInt8)
-
     /// A line of a chart.
     private struct Line {
         let name: String
         let points: [(step: Double, value: Double)]
-        let colour: Colour
+        let colour: String
+        /// Validation has a dot at each value; training's line is pale.
         let isDotted: Bool
     }
 
-    /// Where a chart is drawn, and what its edges stand for.
+    /// Where a chart is drawn, in pixels, and what its edges stand for.
     private struct Frame {
-        let left, top, width, height: Int
+        let top: Int
         let steps: Double
-        let values: ClosedRange<Double>
+        let highest: Double
 
-        func x(_ step: Double) -> Int { left + Int((step / steps * Double(width - 1)).rounded()) }
+        static let (left, width, height) = (70, 700, 230)
+
+        func x(_ step: Double) -> Int { Self.left + Int((step / steps * Double(Self.width)).rounded()) }
 
         func y(_ value: Double) -> Int {
-            let part = (value - values.lowerBound) / (values.upperBound - values.lowerBound)
-            return top + height - 1 - Int((min(max(part, 0), 1) * Double(height - 1)).rounded())
+            top + Self.height - Int((min(max(value / highest, 0), 1) * Double(Self.height)).rounded())
         }
     }
 
-    private static let grid: Colour = (225, 225, 225)
-    private static let ink: Colour = (60, 60, 60)
-    private static let colours: [String: Colour] = [
-        "loss": (40, 40, 40), "liver": (30, 140, 60), "lesion": (200, 50, 50),
-    ]
+    private static let colours = ["loss": "#282828", "liver": "#1e8c3c", "lesion": "#c83232"]
+    private static let ink = "#3c3c3c"
 
-    private var picture = Picture(width: 800, height: 600, grey: 255)
+    private var elements: [String] = []
 
-    /// The picture of `curves`; training's Dice is thin, validation's has a dot at each value.
-    static func picture(of curves: Curves, classes: [String]) -> Picture {
+    /// The picture of `curves`: an SVG document of 800 x 600 pixels.
+    static func svg(of curves: Curves, classes: [String]) -> String {
         var plot = CurvePlot()
         let steps = max(1, curves.last("step") ?? 1)
         let loss = curves.series("loss")
-        let highest = loss.map(\.value).max() ?? 1
         plot.chart(
-            Frame(left: 70, top: 30, width: 700, height: 230, steps: steps, values: 0...max(highest, 1e-6)),
+            Frame(top: 30, steps: steps, highest: max(loss.map(\.value).max() ?? 1, 1e-6)),
             [Line(name: "loss", points: loss, colour: colours["loss"] ?? ink, isDotted: false)])
         let dice = classes.flatMap { name in
             [("", "dice_", false), ("validation ", "validation_", true)].map { title, prefix, isDotted in
-                let colour = colours[name] ?? ink
-                return Line(
-                    name: title + name, points: curves.series(prefix + name),
-                    colour: isDotted ? colour : faded(colour), isDotted: isDotted)
+                Line(
+                    name: title + name, points: curves.series(prefix + name), colour: colours[name] ?? ink,
+                    isDotted: isDotted)
             }
         }
-        plot.chart(
-            Frame(left: 70, top: 310, width: 700, height: 230, steps: steps, values: 0...1),
-            dice.filter { !$0.points.isEmpty }, title: "dice")
-        return plot.picture
-    }
+        plot.chart(Frame(top: 310, steps: steps, highest: 1), dice.filter { !$0.points.isEmpty }, title: "dice")
+        return """
+            <svg xmlns="http://www.w3.org/2000/svg" width="800" height="600" font-family="sans-serif" font-size="13">
+            <rect width="800" height="600" fill="white"/>
+            \(plot.elements.joined(separator: "\n"))
+            </svg>
 
-    private static func faded(_ colour: Colour) -> Colour {
-        (127 + colour.0 / 2, 127 + colour.1 / 2, 127 + colour.2 / 2)
+            """
     }
 
     private mutating func chart(_ frame: Frame, _ lines: [Line], title: String? = nil) {
+        let (left, right) = (Frame.left, Frame.left + Frame.width)
+        let (top, bottom) = (frame.top, frame.top + Frame.height)
         for part in 0...4 {
-            let fraction = Double(part) / 4
-            let value = frame.values.lowerBound + fraction * (frame.values.upperBound - frame.values.lowerBound)
-            let (x, y) = (frame.x(fraction * frame.steps), frame.y(value))
-            for column in 0..<frame.width { picture.set(frame.left + column, y, to: Self.grid) }
-            for row in 0..<frame.height { picture.set(x, frame.top + row, to: Self.grid) }
-            let label = short(value)
-            write(label, x: frame.left - 8 - PixelText.width(of: label), y: y - 5, Self.ink)
-            let step = short(fraction * frame.steps)
-            write(step, x: x - PixelText.width(of: step) / 2, y: frame.top + frame.height + 8, Self.ink)
+            let (value, step) = (Double(part) / 4 * frame.highest, Double(part) / 4 * frame.steps)
+            let (x, y) = (frame.x(step), frame.y(value))
+            elements.append("<path d=\"M\(left) \(y)H\(right)M\(x) \(top)V\(bottom)\" stroke=\"#e1e1e1\"/>")
+            write(short(value), x: left - 8, y: y + 5, anchor: "end")
+            write(short(step), x: x, y: bottom + 18, anchor: "middle")
         }
         for line in lines { draw(line, in: frame) }
-        var x = frame.left
-        for (name, colour) in (title.map { [($0, Self.ink)] } ?? []) + lines.map({ ($0.name, $0.colour) }) {
-            write(name, x: x, y: frame.top - 18, colour)
-            x += PixelText.width(of: name) + 24
-        }
+        let legend =
+            (title.map { ["<tspan>\($0)</tspan>"] } ?? [])
+            + lines.map { "<tspan fill=\"\($0.colour)\"\(opacity($0)) dx=\"20\">\($0.name)</tspan>" }
+        elements.append("<text x=\"\(left)\" y=\"\(top - 10)\" fill=\"\(Self.ink)\">\(legend.joined())</text>")
     }
 
     private mutating func draw(_ line: Line, in frame: Frame) {
         let places = line.points.map { (x: frame.x($0.step), y: frame.y($0.value)) }
-        for (from, to) in zip(places, places.dropFirst()) {
-            let length = max(1, max(abs(to.x - from.x), abs(to.y - from.y)))
-            for part in 0...length {
-                picture.set(
-                    from.x + (to.x - from.x) * part / length, from.y + (to.y - from.y) * part / length,
-                    to: line.colour)
-            }
-        }
+        let path = places.map { "\($0.x),\($0.y)" }.joined(separator: " ")
+        elements.append("<polyline points=\"\(path)\" fill=\"none\" stroke=\"\(line.colour)\"\(opacity(line))/>")
         guard line.isDotted || places.count == 1 else { return }
         for place in places {
-            for dy in -2...2 { for dx in -2...2 { picture.set(place.x + dx, place.y + dy, to: line.colour) } }
+            elements.append("<circle cx=\"\(place.x)\" cy=\"\(place.y)\" r=\"2.5\" fill=\"\(line.colour)\"/>")
         }
     }
 
-    private mutating func write(_ text: String, x: Int, y: Int, _ colour: Colour) {
-        for pixel in PixelText.pixels(of: text) { picture.set(x + pixel.x, y + pixel.y, to: colour) }
+    private func opacity(_ line: Line) -> String { line.isDotted || line.name == "loss" ? "" : " opacity=\"0.5\"" }
+
+    private mutating func write(_ text: String, x: Int, y: Int, anchor: String) {
+        elements.append(
+            "<text x=\"\(x)\" y=\"\(y)\" text-anchor=\"\(anchor)\" fill=\"\(Self.ink)\">\(text)</text>")
     }
 }
 

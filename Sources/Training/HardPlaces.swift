@@ -1,5 +1,5 @@
 public import Compute
-public import Foundation
+internal import Foundation
 internal import Imaging
 public import Inference
 internal import Segmentation

@@ -1,10 +1,9 @@
 public import Compute
 public import Foundation
 internal import Inference
-internal import Preview
 
 /// Trains a network, and keeps what came of it in a folder: `checkpoint.safetensors`, the model file of the stage,
-/// `curves.csv` and `curves.png`.
+/// `curves.csv` and `curves.svg`.
 ///
 /// The same settings, batches and beginning give the same bytes, however often the training was stopped and resumed.
 public final class Trainer {
@@ -199,8 +198,8 @@ extension Trainer {
         ).write(to: output.appending(path: Self.checkpointName))
         try writeModel()
         try writing("curves.csv") { try Data(curves.csv.utf8).write(to: $0, options: .atomic) }
-        let picture = CurvePlot.picture(of: curves, classes: settings.classNames)
-        try writing("curves.png") { try picture.writePNG(to: $0) }
+        let svg = CurvePlot.svg(of: curves, classes: settings.classNames)
+        try writing("curves.svg") { try Data(svg.utf8).write(to: $0, options: .atomic) }
     }
 
     private func writeModel() throws(TrainingError) {

@@ -11,7 +11,7 @@ public struct WebhookTargets: Sendable {
     ///
     /// Scheme, host and port of a target must be exactly those of an entry, and its path the entry's or one below it:
     /// `https://pacs.example/hooks` allows `…/hooks` and `…/hooks/ct`, not `…/hooksend`. Encrypted targets need an
-    /// `https` entry, others an `http` one; see ``unencrypted``.
+    /// `https` entry, others an `http` one.
     ///
     /// - Throws: ``WebhookRefusal/malformed(_:)`` for the first entry that is none, or has a query.
     public init(_ urls: [String]) throws(WebhookRefusal) {
@@ -25,11 +25,6 @@ public struct WebhookTargets: Sendable {
     }
 
     private init(prefixes: [Place]) { self.prefixes = prefixes }
-
-    /// The entries that send in plain text to other machines: worth a warning at the start.
-    public var unencrypted: [String] {
-        prefixes.filter { $0.url.scheme == "http" && !$0.isLoopback }.map(\.url.text)
-    }
 
     /// How many servers are on the list: schemes, hosts and ports, whatever their paths.
     public var servers: Int { Set(prefixes.map { "\($0.url.scheme)://\($0.url.host):\($0.url.port)" }).count }
@@ -122,8 +117,6 @@ private struct Place: Sendable {
         self.url = url
         self.segments = segments
     }
-
-    var isLoopback: Bool { url.host == "localhost" || url.host.hasPrefix("127.") || url.host == "[::1]" }
 
     /// Whether `other` is this place or below it.
     func holds(_ other: Place) -> Bool {

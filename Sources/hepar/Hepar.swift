@@ -1,6 +1,7 @@
 import Access
 import ArgumentParser
 import Bridge
+import CBuild
 import Cases
 import Dicom
 import Foundation
@@ -17,12 +18,18 @@ struct HeparCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hepar",
         abstract: "Finds the liver and its lesions in a CT scan. For research, not for clinical use.",
-        version: Cases.Hepar.version,
+        version: version,
         subcommands: [
             Serve.self, Segment.self, Evaluate.self, ImportDicom.self, PhantomCommand.self, Model.self,
             PreviewCommand.self, Train.self, CheckConfig.self, Token.self, Audit.self, BackupCommand.self,
             RecoverCommand.self, BridgeCommand.self, Health.self, Bench.self, Work.self,
         ])
+
+    /// Version, commit, and the vector instructions that a network of the default model's width gets on this CPU.
+    private static var version: String {
+        let commit = String(cString: hepar_commit())
+        return "\(Cases.Hepar.version) (commit \(commit), \(InstructionSet.best(width: 16)))"
+    }
 
     static func main() async {
         if Set(CommandLine.arguments.dropFirst()) == ["--version", "--json"] {
@@ -67,11 +74,4 @@ struct HeparCommand: AsyncParsableCommand {
         default: false
         }
     }
-}
-
-/// Something in the command that the user must change.
-struct UserError: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
 }

@@ -10,7 +10,7 @@ struct Train: ParsableCommand {
         abstract: "Train the network of one stage.",
         discussion: """
             Learns from folders of scans NAME_ct.nii.gz with their masks NAME_seg.nii.gz (0 background, 1 liver, \
-            2 lesion, 255 unknown). A folder's spacing.json, {"spacing_mm": {"NAME": [x, y, z]}}, overrides headers. The output folder gets liver.safetensors or lesion.safetensors, curves.csv, curves.png, and \
+            2 lesion, 255 unknown). A folder's spacing.json, {"spacing_mm": {"NAME": [x, y, z]}}, overrides headers. The output folder gets liver.safetensors or lesion.safetensors, curves.csv, curves.svg, and \
             checkpoint.safetensors, from which --resume goes on. SIGTERM or Ctrl-C saves and stops. The defaults are \
             those of Han (2017), arXiv:1704.07239; everything else is off unless asked for.
             """)
@@ -91,7 +91,7 @@ struct Train: ParsableCommand {
 
     private func outputs(in folder: URL) -> [NamedFile] {
         if let sheet = task.sheet { return [NamedFile("--sheet", sheet)] }
-        let names = ["\(task.stage.rawValue).safetensors", Trainer.checkpointName, "curves.csv", "curves.png"]
+        let names = ["\(task.stage.rawValue).safetensors", Trainer.checkpointName, "curves.csv", "curves.svg"]
         return names.map { NamedFile("the training's \($0)", folder.appending(path: $0)) }
     }
 

@@ -214,15 +214,6 @@ import Testing
         #expect(full.filesLeft.isEmpty)
         #expect(full.log.lines.contains { $0.message == "no room for a body" })
     }
-
-    @Test func removesWhatAKilledProcessLeft() throws {
-        for name in ["incoming-0123", "incoming-x", "kept"] {
-            try Data([1]).write(to: server.uploads.appendingPathComponent(name))
-        }
-        #expect(HTTPDaemon.removeLeftovers(in: server.uploads) == 2)
-        #expect(server.filesLeft == ["kept"])
-        #expect(HTTPDaemon.removeLeftovers(in: server.folder.appendingPathComponent("missing")) == 0)
-    }
 }
 
 /// multipart/form-data over real sockets.

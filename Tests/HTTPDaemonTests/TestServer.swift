@@ -93,7 +93,7 @@ final class TestServer: Sendable {
         case "/wait":
             gate.wait()
             return .data(200, Data("waited".utf8), type: "text/plain")
-        default: return .problem(404, detail: "No such thing.", code: "not_found", extra: ["hint": [1, 2]])
+        default: return .problem(404, detail: "No such thing.", code: "not_found")
         }
     }
 }

@@ -325,7 +325,7 @@ import Testing
                     "job started", "job met an internal error", "job failed",
                 ])
             #expect(log.lineMetadata.allSatisfy { $0["job"] == "\(id)" })
-            #expect(log.lineMetadata.map { $0["attempt"] } == ["1", "1", "1", "2", "2", "2"])
+            #expect(log.lineMetadata.map { $0["attempt"]?.description } == ["1", "1", "1", "2", "2", "2"])
             #expect(!"\(log.lineMetadata)".contains("DOE"))
         }
     }

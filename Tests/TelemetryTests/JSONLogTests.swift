@@ -13,15 +13,16 @@ import Testing
         child.info(
             "job queued",
             metadata: [
-                "bytes": "\(512)", "size": ["x": "64", "y": .stringConvertible(32)], "files": ["a", ["b", "c"]],
+                "bytes": .stringConvertible(512), "size": ["x": "64", "y": .stringConvertible(-0.5)],
+                "files": ["a", ["b", "c"]],
                 "request": "r-2",
             ])
         logger.error("no more")
         #expect(
             lines.all == [
                 #"{"time":"2027-01-15T08:00:00.250Z","level":"info","label":"hepar","message":"job queued","#
-                    + #""bytes":"512","files.0":"a","files.1.0":"b","files.1.1":"c","request":"r-2","size.x":"64","#
-                    + #""size.y":"32"}"# + "\n",
+                    + #""bytes":512,"files.0":"a","files.1.0":"b","files.1.1":"c","request":"r-2","size.x":"64","#
+                    + #""size.y":-0.5}"# + "\n",
                 #"{"time":"2027-01-15T08:00:00.250Z","level":"error","label":"hepar","message":"no more"}"# + "\n",
             ])
     }
@@ -65,6 +66,24 @@ import Testing
                 #"{"time":"1970-01-01T00:00:00.000Z","level":"error","label":"a","message":"failed","#
                     + #""error":"disk \"full\"","metadata.error":"mine","own":"event","trace":"t"}"# + "\n"
             ])
+    }
+
+    /// Numbers are numbers wherever JSON has them; digits in a text stay text, whoever is called "512".
+    @Test func onlyNumbersAreNumbers() throws {
+        let (logger, lines) = make()
+        logger.info(
+            "x",
+            metadata: [
+                "a": .stringConvertible(UInt64.max), "b": .stringConvertible(1e300), "c": .stringConvertible(true),
+                "d": .stringConvertible(Double.nan), "e": .stringConvertible(-Double.infinity), "f": "512",
+                "level": .stringConvertible(3), "g": .stringConvertible(URL(filePath: "/a")),
+            ])
+        let line = try #require(lines.all.first)
+        #expect(
+            line.hasSuffix(
+                #""message":"x","a":18446744073709551615,"b":1e+300,"c":true,"d":"nan","e":"-inf","f":"512","#
+                    + #""g":"file:///a","metadata.level":3}"# + "\n"))
+        #expect(try JSONSerialization.jsonObject(with: Data(line.utf8)) is [String: Any])
     }
 
     @Test func levelsAndMetadataAreValues() {

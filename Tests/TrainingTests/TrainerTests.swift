@@ -93,7 +93,7 @@ import Testing
             #expect(csv[0] == "step,epoch,samples,learning_rate,loss,dice_liver,samples_per_s,seconds")
             #expect(csv.dropFirst().map { $0.split(separator: ",")[0] } == ["2", "4", "5"])
             #expect(csv[1].split(separator: ",")[2] == "4")
-            #expect(try Self.bytes(folder, "curves.png").starts(with: [0x89, 0x50, 0x4E, 0x47]))
+            #expect(try Self.bytes(folder, "curves.svg").starts(with: Array("<svg ".utf8)))
         }
     }
 

@@ -77,11 +77,8 @@ import Testing
         }
     }
 
-    @Test func plainTextToOtherMachinesIsTold() throws {
-        let targets = try WebhookTargets([
-            "https://a.example/", "http://b.example/x", "http://localhost:9000", "http://127.0.0.1", "http://[::1]:8/",
-        ])
-        #expect(targets.unencrypted == ["http://b.example:80/x"])
+    @Test func portsAreWrittenOut() throws {
+        let targets = try WebhookTargets(["https://a.example/", "http://b.example/x"])
         #expect(try targets.target("http://b.example/x/y").url == "http://b.example:80/x/y")
     }
 }

@@ -28,7 +28,7 @@ enum HeparProcess {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let output = Pipe()
         let error = FileManager.default.temporaryDirectory.appending(path: "hepar-stderr-\(UUID().uuidString)")
-        FileManager.default.createFile(atPath: error.path, contents: nil)
+        try Data().write(to: error)
         defer { try? FileManager.default.removeItem(at: error) }
         process.standardOutput = output
         process.standardError = try FileHandle(forWritingTo: error)
@@ -58,7 +58,7 @@ final class ServerProcess {
         arguments: [String] = [], folder: URL = SharedData.repository
     ) throws {
         log = data.appendingPathExtension("log-\(UUID().uuidString)")
-        FileManager.default.createFile(atPath: log.path, contents: nil)
+        try Data().write(to: log)
         let command = launcher + [executable.path, "serve"] + arguments
         process.executableURL = URL(filePath: command[0])
         process.arguments = Array(command.dropFirst())

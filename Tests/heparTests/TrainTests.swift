@@ -34,7 +34,7 @@ import Testing
             let process = Process()
             let log = folder.appending(path: "log")
             let text = Pipe()
-            FileManager.default.createFile(atPath: log.path, contents: nil)
+            try Data().write(to: log)
             process.executableURL = HeparProcess.executable
             process.arguments = arguments(data, output)
             process.standardError = try FileHandle(forWritingTo: log)

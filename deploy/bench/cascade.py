@@ -3,7 +3,6 @@ import os
 
 import nibabel
 import numpy as np
-
 from common import THREADS, hepar, interleave, timed
 from engines import export, onnx_runtime, open_vino
 from python_cascade import Model, segment
@@ -64,6 +63,6 @@ def run(table, options, folder):
         if min(agreement[name]) <= 0.999:
             raise SystemExit(f"Hepar's mask and that of {name} differ: Dice {agreement[name]} of liver and lesion.")
     voxels = [np.count_nonzero(labels["hepar"] >= least) for least in (1, 2)]
-    note = f"{voxels[0]} voxels of liver, {voxels[1]} of them lesion; " + ", ".join(f"Dice with {name} {liver:.5f} (liver), {lesion:.5f} (lesion)"
-                     for name, (liver, lesion) in agreement.items())
+    note = f"{voxels[0]} voxels of liver, {voxels[1]} of them lesion; " + ", ".join(
+        f"Dice with {name} {liver:.5f} (liver), {lesion:.5f} (lesion)" for name, (liver, lesion) in agreement.items())
     table.add(f"cascade w{models[1].net.width} 512x512x129", times, note)

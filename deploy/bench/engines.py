@@ -8,7 +8,6 @@ import numpy as np
 import onnxruntime
 import openvino
 import torch
-
 from common import THREADS
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../Tests/Fixtures/inference"))

@@ -3,10 +3,9 @@ import os
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
-
 from common import bench_times, hepar, interleave, timed
 from engines import HanNet, export, onnx_runtime, open_vino, pytorch, randomise, save, softmax
+from safetensors.numpy import load_file, save_file
 
 METADATA = dict(hepar_format="1", stage="lesion", window_hu="-200,200", spacing_mm="native", licence="none",
                 trained_on="nothing: random weights")

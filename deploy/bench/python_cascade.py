@@ -7,10 +7,9 @@ import os
 
 import nibabel
 import numpy as np
+from engines import HanNet
 from safetensors import safe_open
 from scipy import ndimage
-
-from engines import HanNet
 
 MARGIN = 32.0  # mm in x and y around the liver
 THRESHOLD = 0.80  # a lesion needs a voxel of this probability

@@ -12,7 +12,6 @@ import sys
 
 import torch
 import torch.nn.functional as F
-
 from common import THREADS, timed
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../Tests/Fixtures/inference"))

@@ -5,10 +5,9 @@ import os
 import nibabel
 import numpy as np
 import surface_distance
-from medpy.metric import binary
-
 from cascade import scan
 from common import bench_times, hepar, interleave, timed
+from medpy.metric import binary
 
 TOLERANCE = 1e-9
 DIAGONALS = 2  # MedPy's connectivity of LiTS's surface: 18 neighbours

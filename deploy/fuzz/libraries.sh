@@ -65,7 +65,7 @@ cp "${zip}instrumented/lib/libzip.a" "$output/lib/"
 nifti=$(echo nifticlib-*/)
 with_cmake "${nifti%/}" -DBUILD_TESTING=OFF -DNIFTI_BUILD_TESTING=OFF -DUSE_CIFTI_CODE=OFF -DUSE_FSL_CODE=OFF \
     -- nifti2/libnifti2.a znzlib/libznz.a
-find "${nifti}instrumented" -name 'libnifti2.a' -o -name 'libznz.a' | xargs -I{} cp {} "$output/lib/"
+find "${nifti}instrumented" \( -name 'libnifti2.a' -o -name 'libznz.a' \) -exec cp {} "$output/lib/" \;
 
 openjpeg=$(echo openjpeg2-*/)
 with_cmake "${openjpeg%/}" -DBUILD_CODEC=OFF -DBUILD_STATIC_LIBS=ON -DBUILD_TESTING=OFF -- openjp2

@@ -10,7 +10,6 @@ left alone until it ends.
     HEPAR=... python3 deploy/reliability/crash.py 10 --short               # does not wait for webhooks that a kill cut off:
                                                                            # they are due again after their lease of 60 s
 """
-import json
 import os
 import random
 import socket
@@ -252,8 +251,9 @@ def main():
     checks.expect(statistics.median(starts) < 1, "from exec to the first answer below 1 s", sorted(starts)[-5:])
     repeated = sum(len(told) > 1 for told in receiver.told.values())
     checks.close(kills=KILLS, aims=aims, seed=SEED, jobs=len(campaign.jobs), deleted=len(campaign.deleted - {None}),
-                 events=len(feed), webhooks_cut_off=len(receiver.cut), webhooks_told_twice=repeated, seconds=round(time.monotonic() - begin),
-                 idle_job_seconds=round(idle, 2), start_median_ms=round(statistics.median(starts) * 1e3),
+                 events=len(feed), webhooks_cut_off=len(receiver.cut), webhooks_told_twice=repeated,
+                 seconds=round(time.monotonic() - begin), idle_job_seconds=round(idle, 2),
+                 start_median_ms=round(statistics.median(starts) * 1e3),
                  start_p99_ms=round(percentile(starts, 0.99) * 1e3), start_max_ms=round(max(starts) * 1e3))
 
 

@@ -186,8 +186,8 @@ def watch_health(server, checks, ending, times):
 
 def work(server, checks, token, scan, deadline):
     """Seconds from sending a scan to its mask, of one job after another until it is time; at least one."""
-    fields, times, refused = {"Authorization": f"Bearer {token}", "Cache-Control": "no-cache",
-                              "Content-Type": "application/octet-stream"}, [], 0
+    fields, times = {"Authorization": f"Bearer {token}", "Cache-Control": "no-cache",
+                     "Content-Type": "application/octet-stream"}, []
     while not times or time.monotonic() < deadline:
         begin = time.monotonic()
         try:

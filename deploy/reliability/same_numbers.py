@@ -13,7 +13,6 @@ import pathlib
 import random
 import subprocess
 import sys
-import tempfile
 
 from common import HEPAR, Checks, sha256
 

@@ -42,7 +42,7 @@ image_settings() {
         and (.ExposedPorts | keys) == ["8080/tcp"] and (.Labels["org.opencontainers.image.licenses"] | length > 0)' \
         "$work/config"
     # The version is the program's.
-    [ "$("$hepar" --version)" = "$(jq -r '.Labels["org.opencontainers.image.version"]' "$work/config")" ]
+    [ "$("$hepar" --version | cut -d' ' -f1)" = "$(jq -r '.Labels["org.opencontainers.image.version"]' "$work/config")" ]
 }
 
 image_contents() {
@@ -54,6 +54,7 @@ image_contents() {
     not grep 'not found' "$work/ldd"
     grep -q 'libicudata.* => /usr/lib/hepar/' "$work/ldd"
     # What scanners read: all packages are there as dpkg knows them.
+    # shellcheck disable=SC2046  # names, as many as there are
     chroot "$system" dpkg-query -W $(runtime_packages) >"$work/packages"
     not grep . <(chroot "$system" dpkg --audit)
     local path

@@ -8,7 +8,10 @@ systemd_install() {
     for line in "644 etc/hepar/hepar.yaml" "755 usr/bin/hepar" "644 usr/lib/systemd/system/hepar.service" \
         "644 usr/lib/systemd/system/hepar-bridge.service" \
         "644 usr/lib/sysusers.d/hepar.conf" "644 usr/share/hepar/Models/default/liver.safetensors" \
-        "644 usr/share/hepar/Models/default/lesion.safetensors" "644 usr/share/doc/hepar/operations.md"; do
+        "644 usr/share/hepar/Models/default/lesion.safetensors" "644 usr/share/doc/hepar/operations.md" \
+        "644 usr/share/man/man1/hepar.1.gz" "644 usr/share/man/man1/hepar-token.1.gz" \
+        "644 usr/share/bash-completion/completions/hepar" "644 usr/share/zsh/vendor-completions/_hepar" \
+        "644 usr/share/fish/vendor_completions.d/hepar.fish"; do
         grep -qx "$line" "$work/installed" || { echo "missing: $line"; return 1; }
     done
     # Nothing of this machine is in what was installed.
@@ -39,6 +42,15 @@ systemd_refuses_another_model() {
     [ ! -e "$work/refused/usr/share/hepar" ]
 }
 
+systemd_installs_all_or_nothing() {
+    mkdir "$work/tools"
+    local tool
+    for tool in awk bash cut dirname env grep jq ldd sed sha256sum; do ln -s "$(command -v "$tool")" "$work/tools/"; done
+    HEPAR=$hepar PATH=$work/tools not deploy/install.sh "$work/nothing" /usr 2>"$work/asked-for"
+    grep -q 'apt-get install .*binutils' "$work/asked-for"
+    [ ! -e "$work/nothing" ]
+}
+
 systemd_security() {
     local score
     systemd-analyze security --offline=true deploy/systemd/hepar.service --no-pager >"$work/security"
@@ -57,6 +69,7 @@ systemd_boot() {
         rm "$cache/booted/complete"
         cp /etc/resolv.conf "$cache/booted/etc/resolv.conf"
         chroot "$cache/booted" apt-get update -qq
+        # shellcheck disable=SC2046  # names, as many as there are
         DEBIAN_FRONTEND=noninteractive chroot "$cache/booted" apt-get install -y -qq --no-install-recommends \
             systemd systemd-sysv $(runtime_packages)
         touch "$cache/booted/complete"
@@ -153,10 +166,11 @@ systemd_restarts() {
 
 systemd_has_restarted() { [ "$(main_pid)" != "$1" ] && [ "$(main_pid)" != 0 ]; }
 
-if packages systemd patchelf binutils; then
+if packages systemd patchelf binutils jq; then
     check systemd.install systemd_install
     check systemd.configuration-is-kept systemd_keeps_configuration
     check systemd.another-model-is-refused systemd_refuses_another_model
+    check systemd.all-or-nothing-is-installed systemd_installs_all_or_nothing
     check systemd.security systemd_security
     if ! packages systemd-container || ! base_system; then
         skip systemd.unit "no Debian can be made here to boot"

@@ -1,6 +1,6 @@
 import Compute
 import Dicom
-public import Foundation
+import Foundation
 import Imaging
 import Inference
 import Preview
@@ -9,7 +9,7 @@ import Segmentation
 
 /// Work on files from outside, which the service never does itself: `hepar work` does it in a confined child process.
 ///
-/// A value goes to the child as JSON, its output comes back so. Everything that parses an upload is one of ``allWork``.
+/// A value goes to the child as JSON, its output comes back so. Everything that parses an upload is one of them.
 package protocol ConfinedWork: Codable, Sendable {
     associatedtype Output: Codable & Sendable
     /// What the child is told to do.
@@ -41,12 +41,6 @@ extension ConfinedWork {
 package func isDigest(_ text: String) -> Bool {
     text.utf8.count == 64 && text.utf8.allSatisfy { "0123456789abcdef".utf8.contains($0) }
 }
-
-/// All that a child can be told to do.
-private let allWork: [any ConfinedWork.Type] = [
-    ProbeWork.self, JudgeWork.self, SegmentWork.self, ScoreWork.self, DrawWork.self, PartWork.self,
-    ObjectWork.self,
-]
 
 /// The threads that all children share by turns, which the service lends.
 package struct Cores: Codable, Sendable {
@@ -99,31 +93,5 @@ package enum WorkLine<Output: Codable & Sendable>: Codable, Sendable {
                 positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
             return try encoder.encode(self)
         }
-    }
-}
-
-/// `hepar work`: does the work called `name` that `input` describes, confined, and writes lines of JSON: how far it is,
-/// and at last its output or its failure.
-///
-/// - Returns: the process's exit status.
-public func performConfinedWork(_ name: String, input: Data, write: (Data) -> Void) -> Int32 {
-    guard let work = allWork.first(where: { $0.name == name }) else { return 2 }
-    return perform(work, input: input, write: write)
-}
-
-private func perform<Work: ConfinedWork>(_: Work.Type, input: Data, write: (Data) -> Void) -> Int32 {
-    func say(_ line: WorkLine<Work.Output>) throws { write(try line.data + Data("\n".utf8)) }
-    do {
-        let work = try JSONDecoder().decode(Work.self, from: input)
-        guard work.confinement.apply() else { return 1 }
-        do {
-            try say(.output(try work.perform { try? say(.progress($0)) }))
-            return 0
-        } catch {
-            try say(.failure(WorkFailure(error)))
-            return 3
-        }
-    } catch {
-        return 1
     }
 }

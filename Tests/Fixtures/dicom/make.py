@@ -10,7 +10,6 @@ import subprocess
 
 import imagecodecs
 import numpy as np
-import pydicom
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate

@@ -1,6 +1,0 @@
-// direct_first_avx2.c: direct_first.h for CPUs with AVX2 and FMA; ck_kernels_avx2() says if it may run.
-// Plain twin: direct_first_scalar.c.
-#if defined(__x86_64__)
-#define CK_AVX2
-#include "direct_first.h"
-#endif

@@ -1,5 +1,0 @@
-// peak_avx2.c: peak.h for CPUs with AVX2 and FMA; ck_kernels_avx2() says if it may run.
-#if defined(__x86_64__)
-#define CK_AVX2
-#include "peak.h"
-#endif

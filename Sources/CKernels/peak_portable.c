@@ -1,3 +1,0 @@
-// peak_portable.c: peak.h in vectors of four, for every CPU.
-#define CK_PORTABLE
-#include "peak.h"

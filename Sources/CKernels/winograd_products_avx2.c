@@ -1,6 +1,0 @@
-// winograd_products_avx2.c: winograd_products.h for CPUs with AVX2 and FMA; ck_kernels_avx2() says if it may run.
-// Plain twin: winograd_products_scalar.c.
-#if defined(__x86_64__)
-#define CK_AVX2
-#include "winograd_products.h"
-#endif
