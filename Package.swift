@@ -84,10 +84,11 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),
-        .target(name: "Webhooks", dependencies: ["CCurl", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "HTTPClient", dependencies: ["CCurl"]),
+        .target(name: "Webhooks", dependencies: ["HTTPClient", .product(name: "Crypto", package: "swift-crypto")]),
         .target(
             name: "Bridge",
-            dependencies: ["CCurl", "Dicom", "Digests", .product(name: "Logging", package: "swift-log")]),
+            dependencies: ["Dicom", "Digests", "HTTPClient", .product(name: "Logging", package: "swift-log")]),
         .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")]),
         .target(
             name: "Cases",
@@ -120,8 +121,9 @@ let package = Package(
         .executableTarget(
             name: "hepar",
             dependencies: [
-                "Access", "Bridge", "CBuild", "Cases", "Compute", "Dicom", "Digests", "Imaging", "Inference", "Jobs",
-                "Metrics",
+                "Access", "Bridge", "CBuild", "Cases", "Compute", "Dicom", "Digests", "HTTPClient", "Imaging",
+                "Inference",
+                "Jobs", "Metrics",
                 "Phantom", "Preview", "SQLiteJobs", "Sandbox", "Segmentation", "Service", "Telemetry", "Training",
                 "Work",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -148,7 +150,7 @@ let package = Package(
             dependencies: ["Access", "TestSupport", .product(name: "Logging", package: "swift-log")]),
         .testTarget(
             name: "BridgeTests",
-            dependencies: ["Bridge", "TestSupport", .product(name: "Logging", package: "swift-log")]),
+            dependencies: ["Bridge", "HTTPClient", "TestSupport", .product(name: "Logging", package: "swift-log")]),
         .testTarget(name: "WebhooksTests", dependencies: ["TestSupport", "Webhooks"]),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")]),
@@ -180,7 +182,8 @@ let package = Package(
         .testTarget(
             name: "heparTests",
             dependencies: [
-                "Cases", "Compute", "Imaging", "Inference", "LyingServer", "Phantom", "TestSupport", "Webhooks",
+                "Cases", "Compute", "HTTPClient", "Imaging", "Inference", "LyingServer", "Phantom", "TestSupport",
+                "Webhooks",
                 "hepar",
             ]),
         fuzz,

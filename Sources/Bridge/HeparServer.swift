@@ -1,8 +1,9 @@
 import Foundation
+import HTTPClient
 
 /// What the bridge asks of Hepar.
 struct HeparServer {
-    let server: PatientServer
+    let server: RetryingClient
 
     /// The part of a job that matters here.
     struct Job: Decodable {

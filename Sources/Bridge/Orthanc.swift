@@ -1,8 +1,9 @@
 import Foundation
+import HTTPClient
 
 /// What the bridge asks of Orthanc's REST interface.
 struct Orthanc {
-    let server: PatientServer
+    let server: RetryingClient
 
     /// A page of Orthanc's log of changes.
     struct Changes: Decodable {

@@ -1,4 +1,5 @@
 import Foundation
+import HTTPClient
 import Logging
 
 /// Sends the CT series of an Orthanc archive to Hepar, and stores the results back.
@@ -54,10 +55,15 @@ public final class OrthancBridge {
         self.settings = settings
         self.isStopped = isStopped
         self.logger = logger
-        func server(_ name: String, _ base: String, _ credentials: HTTPConnection.Credentials) -> PatientServer {
+        func server(_ name: String, _ base: String, _ credentials: HTTPConnection.Credentials) -> RetryingClient {
             let base = base.hasSuffix("/") ? String(base.dropLast()) : base
-            return PatientServer(
-                name: name, connection: HTTPConnection(base, credentials, isStopped: isStopped), isStopped: isStopped,
+            var asked = HTTPConnection.Settings()
+            asked.credentials = credentials
+            asked.userAgent = "hepar-bridge"
+            // An upload is answered once it was judged, which takes minutes for a large scan.
+            asked.silence = .seconds(900)
+            return RetryingClient(
+                name: name, connection: HTTPConnection(base, asked, isStopped: isStopped), isStopped: isStopped,
                 logger: logger)
         }
         orthanc = Orthanc(

@@ -23,15 +23,6 @@ static inline CURLcode ccurl_set_body(CURL *handle, const void *bytes, curl_off_
     return code != CURLE_OK ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, count > 0 ? bytes : "");
 }
 
-// Who is given the lines of the answer's head, and its body; `context` must outlive the transfer.
-static inline CURLcode ccurl_set_receiver(CURL *handle, curl_write_callback receive, void *context) {
-    CURLcode code = curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, receive);
-    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_WRITEDATA, context);
-    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, receive);
-    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_HEADERDATA, context);
-    return code;
-}
-
 // The body of a POST, read from an open file, which must outlive the transfer.
 static inline CURLcode ccurl_set_upload(CURL *handle, FILE *file) {
     if (fseeko(file, 0, SEEK_END) != 0) return CURLE_READ_ERROR;
@@ -42,10 +33,14 @@ static inline CURLcode ccurl_set_upload(CURL *handle, FILE *file) {
     return code != CURLE_OK ? code : curl_easy_setopt(handle, CURLOPT_READDATA, file);
 }
 
-// Who is given the body of the answer alone; `context` must outlive the transfer.
-static inline CURLcode ccurl_set_body_receiver(CURL *handle, curl_write_callback receive, void *context) {
-    CURLcode code = curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, receive);
-    return code != CURLE_OK ? code : curl_easy_setopt(handle, CURLOPT_WRITEDATA, context);
+// Who is given the answer's body, and the lines of its head; `context` must outlive the transfer.
+static inline CURLcode ccurl_set_receivers(
+    CURL *handle, curl_write_callback body, curl_write_callback head, void *context) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, body);
+    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_WRITEDATA, context);
+    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, head);
+    if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_HEADERDATA, context);
+    return code;
 }
 
 // Who is asked about once a second whether to go on: 0 for yes. `context` must outlive the transfer.

@@ -1,4 +1,5 @@
 import Foundation
+import HTTPClient
 
 /// What is told to a receiver.
 public struct WebhookMessage: Equatable, Sendable {
@@ -105,18 +106,21 @@ public struct WebhookSender: Sendable {
     /// The fields `Hepar-Event`, `Hepar-Delivery` (the message's id) and `Hepar-Signature` (see ``WebhookSigner``; new
     /// for each try) go with it. The status line decides: what comes after it is counted and thrown away.
     public func send(_ message: WebhookMessage, to target: WebhookTarget, at now: Date = Date()) -> WebhookOutcome {
-        let post = CurlPost(
-            url: target.url,
-            headers: [
-                "Content-Type: application/json",
-                "Hepar-Event: \(message.event)",
-                "Hepar-Delivery: \(message.id)",
-                "\(WebhookSigner.headerName): \(signer.signature(of: message.body, at: now))",
-                "Expect:",  // libcurl would ask before it sends a long body, and wait
-            ],
-            userAgent: userAgent, body: message.body, connectTimeout: connectTimeout, totalTimeout: totalTimeout,
-            answerLimit: answerLimit, caFile: caFile)
-        let result = post.send()
+        var settings = HTTPConnection.Settings()
+        settings.userAgent = userAgent
+        settings.connectTimeout = connectTimeout
+        settings.totalTimeout = totalTimeout
+        settings.answerLimit = answerLimit
+        settings.caFile = caFile
+        let result = HTTPConnection(target.url, settings).send(
+            HTTPRequest(
+                method: "POST", path: "",
+                headers: [
+                    "Hepar-Event: \(message.event)",
+                    "Hepar-Delivery: \(message.id)",
+                    "\(WebhookSigner.headerName): \(signer.signature(of: message.body, at: now))",
+                    "Expect:",  // libcurl would ask before it sends a long body, and wait
+                ], body: .bytes(message.body, type: "application/json")))
         switch result.status {
         case 200..<300: return .delivered(status: result.status)
         case 300..<400: return .failed(.redirect(result.status))
@@ -124,8 +128,24 @@ public struct WebhookSender: Sendable {
             let after = min(result.retryAfterSeconds, 86_400)
             return .retry(.status(result.status), after: after > 0 ? after : nil)
         case 400..<500: return .failed(.status(result.status))
-        default: return .retry(result.failure, after: nil)
+        default: return .retry(WebhookFailure(result.fault), after: nil)
         }
+    }
+}
+
+extension WebhookFailure {
+    /// Why no answer came.
+    fileprivate init(_ fault: HTTPFault?) {
+        self =
+            switch fault {
+            case .timeout: .timeout
+            case .unknownHost: .unknownHost
+            case .noConnection: .noConnection
+            case .untrusted: .untrusted
+            case .caFile: .caFile
+            case .noAnswer, .stopped, nil: .noAnswer
+            case .other(let number): .other(number)
+            }
     }
 }
 

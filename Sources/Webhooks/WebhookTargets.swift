@@ -1,3 +1,5 @@
+import HTTPClient
+
 /// Where webhooks may go: the list of URLs that the operator configured, and what begins with them.
 ///
 /// Without such a list anybody who submits a job could have the server call machines that only it can reach.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import HTTPClient
 
 /// `hepar health`: whether the server on this machine is ready, for the health checks of containers.
 struct Health: AsyncParsableCommand {
@@ -18,14 +19,14 @@ struct Health: AsyncParsableCommand {
     func run() async throws {
         let (host, port) = try await place()
         let path = live ? "/healthz" : "/readyz"
-        do {
-            let answer = try LocalConnection(host: host, port: port, seconds: 5).get(path)
-            print(answer.body.isEmpty ? "status \(answer.status)" : answer.body)
-            guard answer.status == 200 else { throw ExitCode(1) }
-        } catch let error as LocalConnectionError {
-            print("\(host):\(port) cannot be asked: \(error).")
+        let answer = HTTPConnection(host: host, port: port, timeout: .seconds(5)).send(HTTPRequest(path: path))
+        if let fault = answer.fault {
+            print("\(host):\(port) cannot be asked: \(fault).")
             throw ExitCode(1)
         }
+        let body = String(decoding: answer.body, as: UTF8.self)
+        print(body.isEmpty ? "status \(answer.status)" : body)
+        guard answer.status == 200 else { throw ExitCode(1) }
     }
 
     private func place() async throws -> (host: String, port: Int) {
@@ -39,5 +40,17 @@ struct Health: AsyncParsableCommand {
             throw UserError("\(url) is not the address of a server. Give one as http://127.0.0.1:8080.")
         }
         return (String(host), port)
+    }
+}
+
+extension HTTPConnection {
+    /// To the server on this machine that listens on `host`; where that is every address, loopback is asked.
+    ///
+    /// - Parameter timeout: the longest time for a request.
+    convenience init(host: String, port: Int, timeout: Duration) {
+        let host = ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host
+        var settings = Settings()
+        settings.totalTimeout = timeout
+        self.init("http://\(host.contains(":") ? "[\(host)]" : host):\(port)", settings)
     }
 }

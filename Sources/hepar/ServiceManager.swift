@@ -1,4 +1,5 @@
 import Foundation
+import HTTPClient
 import Logging
 import Synchronization
 
@@ -46,19 +47,14 @@ final class ServiceManager: Sendable {
         let seconds = watchdog / .seconds(1)
         let pause = min(seconds / 4, Double(idleSeconds) / 2, Self.longestPause)
         let thread = Thread { [self] in
-            var connection: LocalConnection?
+            let connection = HTTPConnection(host: host, port: port, timeout: .seconds(max(1, seconds / 2)))
             while !isEnding.load(ordering: .acquiring) {
-                do {
-                    let kept =
-                        try connection
-                        ?? LocalConnection(host: host, port: port, seconds: max(1, Int(seconds / 2)))
-                    connection = kept
-                    if try kept.get("/healthz").status == 200 { send("WATCHDOG=1") }
-                } catch  where isEnding.load(ordering: .acquiring) {
-                    return
-                } catch {
-                    connection = nil
-                    logger.warning("no answer to the watchdog", metadata: ["reason": "\(error)"])
+                let answer = connection.send(HTTPRequest(path: "/healthz"))
+                if answer.status == 200, answer.fault == nil {
+                    send("WATCHDOG=1")
+                } else if !isEnding.load(ordering: .acquiring) {
+                    let reason = answer.fault.map { "\($0)" } ?? "status \(answer.status)"
+                    logger.warning("no answer to the watchdog", metadata: ["reason": "\(reason)"])
                 }
                 Thread.sleep(forTimeInterval: pause)
             }

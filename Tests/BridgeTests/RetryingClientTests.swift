@@ -1,4 +1,5 @@
 import Foundation
+import HTTPClient
 import Logging
 import Synchronization
 import TestSupport
@@ -7,7 +8,7 @@ import Testing
 @testable import Bridge
 
 /// What a server's answers lead to, over real sockets.
-@Suite struct PatientServerTests {
+@Suite struct RetryingClientTests {
     @Test(arguments: [("/status/404", "404"), ("/status/422", "422"), ("/redirect", "307")])
     func aRefusalEndsIt(path: String, code: String) {
         TestReceiver.run { receiver in
@@ -92,9 +93,11 @@ import Testing
     private static func server(
         _ receiver: TestReceiver, _ credentials: HTTPConnection.Credentials = .none,
         isStopped: @escaping () -> Bool = { false }
-    ) -> PatientServer {
-        PatientServer(
-            name: "test", connection: HTTPConnection(receiver.url(""), credentials, isStopped: isStopped),
+    ) -> RetryingClient {
+        var settings = HTTPConnection.Settings()
+        settings.credentials = credentials
+        return RetryingClient(
+            name: "test", connection: HTTPConnection(receiver.url(""), settings, isStopped: isStopped),
             isStopped: isStopped, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, firstDelay: 0.01)
     }
 

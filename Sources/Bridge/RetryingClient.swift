@@ -1,4 +1,5 @@
 import Foundation
+import HTTPClient
 import Logging
 
 /// Why the bridge leaves a series, or ends.
@@ -10,7 +11,7 @@ enum BridgeFault: Error {
 }
 
 /// A server that is asked again until it answers: it may be started again, be busy, or be away for hours.
-struct PatientServer {
+struct RetryingClient {
     /// For the log.
     let name: String
     let connection: HTTPConnection
@@ -33,7 +34,7 @@ struct PatientServer {
             guard !isStopped() else { throw .stopped }
             let answer = connection.send(request)
             guard !isStopped() else { throw .stopped }
-            switch answer.status {
+            switch answer.fault == nil ? answer.status : 0 {
             case 200..<300: return answer
             // Nobody's fault but the operator's: no series is lost while the token is renewed.
             case 401, 403: delay = Self.longestDelay
@@ -47,7 +48,8 @@ struct PatientServer {
             logger.log(
                 level: answer.status == 401 || answer.status == 403 ? .error : .warning, "no answer, asked again later",
                 metadata: [
-                    "server": "\(name)", "status": .stringConvertible(answer.status), "curl": "\(answer.fault)",
+                    "server": "\(name)", "status": .stringConvertible(answer.status),
+                    "fault": "\(answer.fault.map { "\($0)" } ?? "none")",
                     "seconds": .stringConvertible(Int(seconds.rounded(.up))),
                 ])
             try pause(seconds)
