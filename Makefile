@@ -167,6 +167,7 @@ lint: lint-venv
 	$(LINT_VENV)/bin/ruff check --quiet
 	$(LINT_VENV)/bin/shellcheck --severity warning $(SHELL_FILES)
 	$(LINT_VENV)/bin/clang-format --dry-run --Werror $(C_FILES)
+	python3 deploy/docs/floors.py --check
 
 format: lint-venv
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
