@@ -19,7 +19,7 @@ static inline CURLcode ccurl_set_headers(CURL *handle, struct curl_slist *lines)
 
 // The body of a POST, copied by libcurl.
 static inline CURLcode ccurl_set_body(CURL *handle, const void *bytes, curl_off_t count) {
-    CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, count); // first: it says how much is copied
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, count);  // first: it says how much is copied
     return code != CURLE_OK ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, count > 0 ? bytes : "");
 }
 
@@ -35,7 +35,8 @@ static inline CURLcode ccurl_set_upload(CURL *handle, FILE *file) {
 
 // Who is given the answer's body, and the lines of its head; `context` must outlive the transfer.
 static inline CURLcode ccurl_set_receivers(
-    CURL *handle, curl_write_callback body, curl_write_callback head, void *context) {
+    CURL *handle, curl_write_callback body, curl_write_callback head, void *context
+) {
     CURLcode code = curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, body);
     if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_WRITEDATA, context);
     if (code == CURLE_OK) code = curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, head);
