@@ -102,6 +102,13 @@ struct JobJSON: Codable, Sendable {
         verification = result?.verification
         dicom = request?.dicom
     }
+
+    /// The job in a list of many: without its slices' names, of which there are as many as slices.
+    var inList: JobJSON {
+        var job = self
+        job.dicom?.slices = nil
+        return job
+    }
 }
 
 /// What a job's row keeps of its report: enough to show the job without reading files.
@@ -111,6 +118,8 @@ struct JobResult: Codable, Sendable {
     // Nil in rows of versions that did not keep them.
     var model: Report.Model?
     var maskSha256: String?
+    /// Nil also where it could not be measured.
+    var liverMeanHU: Double?
     /// Of a job that repeated another.
     var verification: Verification?
 
@@ -126,6 +135,7 @@ struct JobResult: Codable, Sendable {
         timingsMs = report.timingsMs
         model = report.model
         maskSha256 = report.provenance?.statement.maskSha256
+        liverMeanHU = report.liverDensity?.meanHU
         self.verification = verification
     }
 }

@@ -1,3 +1,4 @@
+import Dicom
 import Foundation
 import Imaging
 import Metrics
@@ -6,18 +7,22 @@ import Segmentation
 /// A finished job as one page that a person reads and prints: HTML without script and without anything to load, so that
 /// it can be kept as a file. It is well-formed XML too.
 struct ReportPage {
-    /// An axial slice with outlines.
+    /// An axial slice with outlines, or one lesion in it.
     struct Slice {
         /// Counted from 0 along the file's own axial axis, as in the lesion table.
         let number: Int
+        /// The lesion that is shown alone.
+        let lesion: Int?
         let png: Data
     }
 
     let report: Report
     /// The report's job: its times and findings.
     let job: JobJSON
-    /// From the feet; three fill a row.
+    /// From the feet; three fill a row. Then the lesions alone.
     let slices: [Slice]
+    /// Whether the pictures show a reference's outlines.
+    let hasReference: Bool
 
     /// The page, to be sent as `text/html; charset=utf-8`.
     var html: String {
@@ -26,7 +31,7 @@ struct ReportPage {
             <html lang="en">
             <head>
             <meta charset="utf-8"/>
-            <meta name="viewport" content="width=device-width"/>
+            <meta name="viewport" content="width=device-width, initial-scale=1"/>
             <title>Liver report \(job.id)</title>
             <style>\(reportStyle)</style>
             </head>
@@ -36,7 +41,9 @@ struct ReportPage {
             <p>Job \(job.id)\(finished)</p>
             <p class="purpose">For research. Not a medical device, not for clinical use.</p>
             </header>
-            \(Markup([verdict, numbers, pictures, lesions, scores, technical]))
+            <main>
+            \(Markup([verdict, numbers, lesions, pictures, scores, technical]))
+            </main>
             </body>
             </html>
 
@@ -74,38 +81,81 @@ struct ReportPage {
             ("Number of lesions", "\(report.lesions.count)"),
         ]
         let items = Markup(tiles.map { "<div><span>\($0)</span><strong>\($1)</strong></div>" })
-        return "<section><h2>Volumes</h2><div class=\"tiles\">\(items)</div></section>"
+        let density: Markup =
+            report.liverDensity.map { density in
+                """
+                <p>Liver without lesions and a rim of 3 mm: mean \(number(density.meanHU, 1)) HU, median \
+                \(density.medianHU) HU, standard deviation \(number(density.deviationHU, 1)) HU.</p>
+                """
+            } ?? ""
+        return "<section><h2>Volumes and density</h2><div class=\"tiles\">\(items)</div>\(density)</section>"
     }
 
     private var pictures: Markup {
-        guard !slices.isEmpty else { return "" }
-        let figures = Markup(
-            slices.map { slice in
-                """
-                <figure><img alt="Axial slice \(slice.number) with outlines" \
-                src="data:image/png;base64,\(slice.png.base64EncodedString())"/>\
-                <figcaption>Slice \(slice.number)</figcaption></figure>
-                """
-            })
+        let names = SliceNames(job.dicom, shape: report.input.shape)
+        let bodies = slices.filter { $0.lesion == nil }
+        guard !bodies.isEmpty else { return "" }
+        let legend: Markup = """
+            <p>Liver outlined in <span class="liver">green</span>, lesions in <span class="lesion">orange</span> and \
+            numbered as in the table\(reference); window -160 to 240 HU; seen from the feet, the patient's right (R) at \
+            the left. Slices are counted from 0 along the file's axial axis\
+            \(names == nil ? "" : "; the image is DICOM's InstanceNumber, the location its SliceLocation").</p>
+            """
         return """
-            <section><h2>Slices</h2><div class="slices">\(figures)</div>
-            <p>Liver outlined in green, lesions in red; window -160 to 240 HU; seen from the feet, the patient's right at \
-            the left. Slices are counted from 0 along the file's axial axis.</p></section>
+            <section><h2>Slices</h2>\(figures(bodies, names) { "Axial slice \($0.number) with outlines" })\(legend)</section>
+            \(alone(names))
             """
     }
 
+    /// The largest lesions, one by one.
+    private func alone(_ names: SliceNames?) -> Markup {
+        let alone = slices.filter { slice in
+            slice.lesion != nil && report.lesions.contains { $0.number == slice.lesion }
+        }
+        guard !alone.isEmpty else { return "" }
+        let rest = report.lesions.count - alone.count
+        let note: Markup = rest > 0 ? "<p>The \(alone.count) largest of \(report.lesions.count) lesions.</p>" : ""
+        return """
+            <section><h2>Longest diameters</h2>\(figures(alone, names) { "Lesion \($0.lesion ?? 0) with its diameter" })\
+            \(note)</section>
+            """
+    }
+
+    private func figures(_ slices: [Slice], _ names: SliceNames?, alternative: (Slice) -> String) -> Markup {
+        let figures = Markup(
+            slices.map { slice in
+                let lesion = slice.lesion.map { "Lesion \($0), " } ?? ""
+                let caption =
+                    "\(lesion)\(lesion.isEmpty ? "Slice" : "slice") \(slice.number)\(names?[slice.number] ?? "")"
+                return """
+                    <figure><img alt="\(alternative(slice))" \
+                    src="data:image/png;base64,\(slice.png.base64EncodedString())"/>\
+                    <figcaption>\(caption)</figcaption></figure>
+                    """
+            })
+        return "<div class=\"slices\">\(figures)</div>"
+    }
+
+    private var reference: Markup {
+        hasReference ? ", the reference dashed in <span class=\"reference\">blue</span>" : ""
+    }
+
     private var lesions: Markup {
+        let names = SliceNames(job.dicom, shape: report.input.shape)
         let rows = report.lesions.map { lesion in
             [
                 "\(lesion.number)", number(lesion.volumeMl, 2), number(lesion.longestAxialDiameterMm, 1),
-                number(lesion.shortAxisMm, 1), "\(lesion.firstSlice)–\(lesion.lastSlice)", "\(lesion.diameterSlice)",
+                number(lesion.shortAxisMm, 1), "\(lesion.firstSlice)–\(lesion.lastSlice)",
+                "\(lesion.diameterSlice)\(names?.image(lesion.diameterSlice) ?? "")",
+                number(lesion.density?.meanHU, 0), lesion.density.map { "\($0.medianHU)" } ?? "–",
+                number(lesion.density?.deviationHU, 0),
                 "\(number(lesion.largestProbability, 2)), \(number(lesion.meanProbability, 2))",
                 lesion.centroidRasMm.map { number($0, 0) }.joined(separator: ", "),
             ]
         }
         let headings = [
-            "No.", "Volume, ml", "Longest diameter, mm", "Across it, mm", "Slices", "Diameter on slice",
-            "Probability, highest and mean", "Centre R, A, S, mm",
+            "No.", "Volume, ml", "Longest diameter, mm", "Across it, mm", "Slices", "Diameter on slice", "Mean HU",
+            "Median HU", "Deviation, HU", "Probability, highest and mean", "Centre R, A, S, mm",
         ]
         let table: Markup = rows.isEmpty ? "<p>No lesion was found.</p>" : .table(headings, rows)
         let dropped: Markup =
@@ -164,6 +214,31 @@ struct ReportPage {
     }
 }
 
+/// What a viewer calls the slices of a scan that came as DICOM.
+private struct SliceNames {
+    private let names: DicomReport.SliceNames
+
+    /// Nil for other scans, and for slices of another plane: the axial axis is not theirs then.
+    init?(_ dicom: DicomReport?, shape: [Int]) {
+        guard let names = dicom?.slices, dicom?.volumes.first(where: \.taken)?.plane == .axial, shape.count == 3,
+            names.instanceNumbers.count == shape[2], names.locationsMm.count == shape[2]
+        else { return nil }
+        self.names = names
+    }
+
+    /// ` (image 62)`, or nothing.
+    func image(_ slice: Int) -> String {
+        names.instanceNumbers.indices.contains(slice) ? names.instanceNumbers[slice].map { " (image \($0))" } ?? "" : ""
+    }
+
+    /// `, image 62, location -123.5 mm`, as far as they are known.
+    subscript(slice: Int) -> String {
+        guard names.instanceNumbers.indices.contains(slice) else { return "" }
+        return (names.instanceNumbers[slice].map { ", image \($0)" } ?? "")
+            + (names.locationsMm[slice].map { ", location \(number($0, 1)) mm" } ?? "")
+    }
+}
+
 /// A dash where a value is not defined.
 private func number(_ value: Double?, _ digits: Int) -> String {
     value.map { String(format: "%.\(digits)f", $0) } ?? "–"
@@ -175,34 +250,3 @@ private func product(_ lengths: [String]) -> String { lengths.joined(separator: 
 private func time(_ date: Date) -> String {
     date.formatted(.iso8601).replacing("T", with: " ").replacing("Z", with: " UTC")
 }
-
-/// For the screen and for A4 paper.
-private let reportStyle: Markup = """
-
-    @page { size: A4; margin: 14mm; }
-    * { box-sizing: border-box; }
-    body { font: 10pt/1.4 "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; color: #1a1a1a; background: #fff;
-      max-width: 182mm; margin: 8mm auto; padding: 0 4mm; }
-    h1 { font-size: 17pt; margin: 0; } h2 { font-size: 11.5pt; margin: 5mm 0 1.5mm; border-bottom: 0.3mm solid #bbb; }
-    p { margin: 1mm 0; } header p { color: #444; } header p.purpose { color: #8a1c00; font-weight: bold; }
-    .review, .plain { padding: 2mm 3mm; border-left: 1.5mm solid #2e7d32; background: #eef6ee; }
-    .review { border-color: #c77700; background: #fff5e0; font-weight: bold; }
-    .findings { margin: 1.5mm 0; padding-left: 5mm; } .findings code { color: #666; font-size: 8pt; }
-    .error strong { color: #b00020; } .warning strong { color: #a05a00; }
-    .tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: 3mm; }
-    .tiles div { border: 0.3mm solid #ccc; padding: 2mm 3mm; }
-    .tiles span { display: block; color: #555; font-size: 8.5pt; } .tiles strong { font-size: 14pt; }
-    .slices { display: grid; grid-template-columns: repeat(3, 1fr); gap: 2mm; }
-    figure { margin: 0; break-inside: avoid; } img { width: 100%; display: block; background: #000; }
-    figcaption { font-size: 8.5pt; color: #444; text-align: center; }
-    table { border-collapse: collapse; width: 100%; font-size: 9pt; font-variant-numeric: tabular-nums; }
-    th, td { border-bottom: 0.2mm solid #ddd; padding: 0.8mm 1.5mm; text-align: right; vertical-align: top; }
-    thead th { border-bottom: 0.4mm solid #888; } tr, .made { break-inside: avoid; }
-    tbody td { white-space: nowrap; }
-    th:first-child, td:first-child, .facts td { text-align: left; }
-    .facts th { font-weight: normal; color: #555; width: 42mm; } .facts td { overflow-wrap: anywhere; white-space: normal; }
-    h2 { break-after: avoid; }
-    @media print { body { margin: 0; max-width: none; padding: 0 0.5mm; }
-      .review, .plain, img { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
-
-    """

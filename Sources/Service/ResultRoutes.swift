@@ -76,10 +76,12 @@ extension Routes {
             return .now(.file(200, file, type: "application/json", headers: ["Vary": "Accept"]))
         }
         return .inPlace(.drawing) { [self] in
-            let slices = try drawn(.overview(6), job, folder).map {
-                ReportPage.Slice(number: $0.fileNumber, png: $0.png)
+            let reference = JobFiles.uploaded("reference", in: folder)
+            let slices = try drawn(.report(slices: 6, lesions: 12), job, folder, reference: reference).map {
+                ReportPage.Slice(number: $0.fileNumber, lesion: $0.lesion, png: $0.png)
             }
-            let page = ReportPage(report: try Report(at: file), job: JobJSON(job), slices: slices)
+            let page = ReportPage(
+                report: try Report(at: file), job: JobJSON(job), slices: slices, hasReference: reference != nil)
             // A page without scripts that may load nothing, whatever should get into it.
             let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
             return .data(
@@ -151,12 +153,14 @@ extension Routes {
         }
     }
 
-    private func drawn(_ choice: SliceChoice, _ job: Job, _ folder: URL) throws -> [DrawWork.Slice] {
+    private func drawn(
+        _ choice: SliceChoice, _ job: Job, _ folder: URL, reference: URL? = nil
+    ) throws -> [DrawWork.Slice] {
         let mask = folder.appending(path: JobFiles.mask)
         return try workshop.run(
             DrawWork(
-                choice: choice, image: try image(of: job, in: folder), mask: mask, limits: config.volumeLimits,
-                cores: cores))
+                choice: choice, image: try image(of: job, in: folder), mask: mask, reference: reference,
+                limits: config.volumeLimits, cores: cores))
     }
 
     /// The scan of a job.

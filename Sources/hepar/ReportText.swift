@@ -1,5 +1,6 @@
 import Foundation
 import Metrics
+import Segmentation
 import Service
 
 /// A report as people read it on a terminal.
@@ -12,19 +13,28 @@ enum ReportText {
                 + (report.tumourBurden.map { " (\(number($0 * 100, 1)) % of the liver)" } ?? "")
                 + ", in \(number((report.timingsMs["total"] ?? 0) / 1000, 1)) s"
         ]
+        if let density = report.liverDensity {
+            lines.append("Liver without lesions and rim: \(text(of: density)) HU")
+        }
         if !report.lesions.isEmpty { lines += ["", lesionTable(report)] }
         if let scores = report.scores { lines += ["", table(of: scores)] }
         lines += report.findings.map { "\($0.severity.rawValue): \($0.message)" }
         return lines.joined(separator: "\n")
     }
 
+    /// Mean, deviation and median, in HU.
+    private static func text(of density: Density) -> String {
+        "mean \(number(density.meanHU, 1)) ± \(number(density.deviationHU, 1)), median \(density.medianHU)"
+    }
+
     static func lesionTable(_ report: Report) -> String {
-        let header = ["lesion", "ml", "long mm", "short mm", "slices", "max p", "mean p", "centre R, A, S mm"]
+        let header = ["lesion", "ml", "long mm", "short mm", "slices", "HU", "max p", "mean p", "centre R, A, S mm"]
         let rows = report.lesions.map { lesion in
             [
                 "\(lesion.number)", number(lesion.volumeMl, 2), number(lesion.longestAxialDiameterMm, 1),
                 number(lesion.shortAxisMm, 1), "\(lesion.firstSlice)-\(lesion.lastSlice)",
-                number(lesion.largestProbability, 2), number(lesion.meanProbability, 2),
+                number(lesion.density?.meanHU, 0), number(lesion.largestProbability, 2),
+                number(lesion.meanProbability, 2),
                 lesion.centroidRasMm.map { number($0, 0) }.joined(separator: ", "),
             ]
         }
