@@ -24,14 +24,16 @@ struct Frame: Equatable {
         height = max(1, Int((size.y / pixel).rounded()))
     }
 
-    /// Shows the body in some slices of one scan: the largest thing above -300 HU in each, which leaves out the table, with
+    /// Shows the body in some slices of one scan: the largest thing above air in each, which leaves out the table, with
     /// a margin of 5 mm; all of the slice where there is none.
     init(aroundBodyIn slices: [Volume<Float>], team: ThreadTeam) {
         let (shape, spacing) = (slices[0].shape, slices[0].spacing)
         var found: Box?
         for slice in slices {
+            // Of a scan that was windowed, air has whatever the lowest value is.
+            let air = max(-300, (slice.voxels.min() ?? 0) + 50)
             let tissue = Volume<UInt8>(
-                shape: Shape(shape.x, shape.y, 1), spacing: spacing, voxels: slice.voxels.map { $0 > -300 ? 1 : 0 })
+                shape: Shape(shape.x, shape.y, 1), spacing: spacing, voxels: slice.voxels.map { $0 > air ? 1 : 0 })
             let parts = connectedComponents(of: tissue, where: { $0 != 0 }, team: team)
             guard let body = parts.max(by: { $0.voxelCount < $1.voxelCount })?.box else { continue }
             let (x, y) = (found?.x ?? body.x, found?.y ?? body.y)

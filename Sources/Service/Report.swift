@@ -144,8 +144,8 @@ extension Report {
         return report
     }
 
-    /// Reads a report from its file.
-    init(at file: URL) throws { self = try JSONDecoder().decode(Report.self, from: Data(contentsOf: file)) }
+    /// Reads a report from its file, of this version or an earlier one.
+    public init(at file: URL) throws { self = try JSONDecoder().decode(Report.self, from: Data(contentsOf: file)) }
 
     /// Writes the report so that a reader never sees half of it.
     func write(to file: URL) throws { try JSONEncoder.hepar.encode(self).write(to: file, options: .atomic) }

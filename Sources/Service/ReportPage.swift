@@ -2,6 +2,7 @@ import Dicom
 import Foundation
 import Imaging
 import Metrics
+import Preview
 import Segmentation
 
 /// A finished job as one page that a person reads and prints: HTML without script and without anything to load, so that
@@ -16,9 +17,22 @@ struct ReportPage {
         let png: Data
     }
 
+    /// Where the report comes from: what a job has beside it.
+    struct Origin {
+        /// `Job 0192…`, or `Scan` and its name.
+        let title: String
+        var findings: [Finding]
+        var createdAt, startedAt, finishedAt: Date?
+        var copiedFrom: String?
+        /// What was imported, where the scan came as DICOM.
+        var dicom: DicomReport?
+    }
+
+    /// Which pictures a page has.
+    static let pictures = SliceChoice.report(slices: 6, lesions: 12)
+
     let report: Report
-    /// The report's job: its times and findings.
-    let job: JobJSON
+    let origin: Origin
     /// From the feet; three fill a row. Then the lesions alone.
     let slices: [Slice]
     /// Whether the pictures show a reference's outlines.
@@ -32,13 +46,13 @@ struct ReportPage {
             <head>
             <meta charset="utf-8"/>
             <meta name="viewport" content="width=device-width, initial-scale=1"/>
-            <title>Liver report \(job.id)</title>
+            <title>Liver report: \(origin.title)</title>
             <style>\(reportStyle)</style>
             </head>
             <body>
             <header>
             <h1>Liver segmentation report</h1>
-            <p>Job \(job.id)\(finished)</p>
+            <p>\(origin.title)\(finished)</p>
             <p class="purpose">For research. Not a medical device, not for clinical use.</p>
             </header>
             <main>
@@ -51,7 +65,7 @@ struct ReportPage {
         return page.source
     }
 
-    private var finished: Markup { job.finishedAt.map { ", finished \(time($0))" } ?? "" }
+    private var finished: Markup { origin.finishedAt.map { ", finished \(time($0))" } ?? "" }
 
     // MARK: - Result
 
@@ -59,15 +73,15 @@ struct ReportPage {
     private var verdict: Markup {
         let words: [Finding.Severity: String] = [.error: "Error", .warning: "Warning", .info: "Note"]
         let items = Markup(
-            job.findings.map { finding in
+            origin.findings.map { finding in
                 """
                 <li class="\(finding.severity.rawValue)"><strong>\(words[finding.severity] ?? ""):</strong> \
                 \(finding.message) <code>\(finding.code)</code></li>
                 """
             })
-        let list: Markup = job.findings.isEmpty ? "" : "<ul class=\"findings\">\(items)</ul>"
+        let list: Markup = origin.findings.isEmpty ? "" : "<ul class=\"findings\">\(items)</ul>"
         let sentence: Markup =
-            job.needsReview
+            origin.findings.needReview
             ? "<p class=\"review\">This result needs review: a person should check it before it is used.</p>"
             : "<p class=\"plain\">The program's own checks found nothing that calls for a review.</p>"
         return "<section><h2>Findings</h2>\(sentence)\(list)</section>"
@@ -92,23 +106,22 @@ struct ReportPage {
     }
 
     private var pictures: Markup {
-        let names = SliceNames(job.dicom, shape: report.input.shape)
         let bodies = slices.filter { $0.lesion == nil }
         guard !bodies.isEmpty else { return "" }
         let legend: Markup = """
             <p>Liver outlined in <span class="liver">green</span>, lesions in <span class="lesion">orange</span> and \
             numbered as in the table\(reference); window -160 to 240 HU; seen from the feet, the patient's right (R) at \
             the left. Slices are counted from 0 along the file's axial axis\
-            \(names == nil ? "" : "; the image is DICOM's InstanceNumber, the location its SliceLocation").</p>
+            \(named ? "; the image is DICOM's InstanceNumber, the location its SliceLocation" : "").</p>
             """
         return """
-            <section><h2>Slices</h2>\(figures(bodies, names) { "Axial slice \($0.number) with outlines" })\(legend)</section>
-            \(alone(names))
+            <section><h2>Slices</h2>\(figures(bodies) { "Axial slice \($0.number) with outlines" })\(legend)</section>
+            \(alone)
             """
     }
 
     /// The largest lesions, one by one.
-    private func alone(_ names: SliceNames?) -> Markup {
+    private var alone: Markup {
         let alone = slices.filter { slice in
             slice.lesion != nil && report.lesions.contains { $0.number == slice.lesion }
         }
@@ -116,17 +129,17 @@ struct ReportPage {
         let rest = report.lesions.count - alone.count
         let note: Markup = rest > 0 ? "<p>The \(alone.count) largest of \(report.lesions.count) lesions.</p>" : ""
         return """
-            <section><h2>Longest diameters</h2>\(figures(alone, names) { "Lesion \($0.lesion ?? 0) with its diameter" })\
+            <section><h2>Longest diameters</h2>\(figures(alone) { "Lesion \($0.lesion ?? 0) with its diameter" })\
             \(note)</section>
             """
     }
 
-    private func figures(_ slices: [Slice], _ names: SliceNames?, alternative: (Slice) -> String) -> Markup {
+    private func figures(_ slices: [Slice], alternative: (Slice) -> String) -> Markup {
         let figures = Markup(
             slices.map { slice in
                 let lesion = slice.lesion.map { "Lesion \($0), " } ?? ""
                 let caption =
-                    "\(lesion)\(lesion.isEmpty ? "Slice" : "slice") \(slice.number)\(names?[slice.number] ?? "")"
+                    "\(lesion)\(lesion.isEmpty ? "Slice" : "slice") \(slice.number)\(name(of: slice.number))"
                 return """
                     <figure><img alt="\(alternative(slice))" \
                     src="data:image/png;base64,\(slice.png.base64EncodedString())"/>\
@@ -136,17 +149,29 @@ struct ReportPage {
         return "<div class=\"slices\">\(figures)</div>"
     }
 
+    /// ` (image 62)`, where the scan came as DICOM.
+    private func image(of slice: Int) -> String {
+        origin.dicom?.instanceNumber(ofAxial: slice).map { " (image \($0))" } ?? ""
+    }
+
+    /// `, image 62, location -123.5 mm`, as far as they are known.
+    private func name(of slice: Int) -> String {
+        (origin.dicom?.instanceNumber(ofAxial: slice).map { ", image \($0)" } ?? "")
+            + (origin.dicom?.location(ofAxial: slice).map { ", location \(number($0, 1)) mm" } ?? "")
+    }
+
+    private var named: Bool { origin.dicom?.namesAxialSlices == true }
+
     private var reference: Markup {
         hasReference ? ", the reference dashed in <span class=\"reference\">blue</span>" : ""
     }
 
     private var lesions: Markup {
-        let names = SliceNames(job.dicom, shape: report.input.shape)
         let rows = report.lesions.map { lesion in
             [
                 "\(lesion.number)", number(lesion.volumeMl, 2), number(lesion.longestAxialDiameterMm, 1),
                 number(lesion.shortAxisMm, 1), "\(lesion.firstSlice)–\(lesion.lastSlice)",
-                "\(lesion.diameterSlice)\(names?.image(lesion.diameterSlice) ?? "")",
+                "\(lesion.diameterSlice)\(image(of: lesion.diameterSlice))",
                 number(lesion.density?.meanHU, 0), lesion.density.map { "\($0.medianHU)" } ?? "–",
                 number(lesion.density?.deviationHU, 0),
                 "\(number(lesion.largestProbability, 2)), \(number(lesion.meanProbability, 2))",
@@ -193,10 +218,10 @@ struct ReportPage {
             ("Scan", "\(product(report.input.shape.map { "\($0)" })) voxels, as stored"),
             ("Spacing", "\(product(report.input.spacingMm.map { number($0, 3) })) mm"),
             ("Options", options.isEmpty ? "none" : options.joined(separator: ", ")),
-            ("Received", time(job.createdAt)), ("Begun", job.startedAt.map(time)),
-            ("Finished", job.finishedAt.map(time)),
+            ("Received", origin.createdAt.map(time)), ("Begun", origin.startedAt.map(time)),
+            ("Finished", origin.finishedAt.map(time)),
             ("Computing time", report.timingsMs["total"].map { "\(number($0 / 1000, 1)) s" }),
-            ("Result taken from", job.copiedFrom.map { "job \($0): the same scan, model and options" }),
+            ("Result taken from", origin.copiedFrom.map { "job \($0): the same scan, model and options" }),
             ("Program", "Hepar \(report.heparVersion)"), ("Model", report.model.name),
             ("Liver model, SHA-256", report.model.liver.sha256), ("Lesion model, SHA-256", report.model.lesion.sha256),
             ("Scan's file, SHA-256", report.provenance?.statement.inputSha256),
@@ -214,31 +239,6 @@ struct ReportPage {
     }
 }
 
-/// What a viewer calls the slices of a scan that came as DICOM.
-private struct SliceNames {
-    private let names: DicomReport.SliceNames
-
-    /// Nil for other scans, and for slices of another plane: the axial axis is not theirs then.
-    init?(_ dicom: DicomReport?, shape: [Int]) {
-        guard let names = dicom?.slices, dicom?.volumes.first(where: \.taken)?.plane == .axial, shape.count == 3,
-            names.instanceNumbers.count == shape[2], names.locationsMm.count == shape[2]
-        else { return nil }
-        self.names = names
-    }
-
-    /// ` (image 62)`, or nothing.
-    func image(_ slice: Int) -> String {
-        names.instanceNumbers.indices.contains(slice) ? names.instanceNumbers[slice].map { " (image \($0))" } ?? "" : ""
-    }
-
-    /// `, image 62, location -123.5 mm`, as far as they are known.
-    subscript(slice: Int) -> String {
-        guard names.instanceNumbers.indices.contains(slice) else { return "" }
-        return (names.instanceNumbers[slice].map { ", image \($0)" } ?? "")
-            + (names.locationsMm[slice].map { ", location \(number($0, 1)) mm" } ?? "")
-    }
-}
-
 /// A dash where a value is not defined.
 private func number(_ value: Double?, _ digits: Int) -> String {
     value.map { String(format: "%.\(digits)f", $0) } ?? "–"
@@ -249,4 +249,12 @@ private func product(_ lengths: [String]) -> String { lengths.joined(separator: 
 /// `2026-03-01 14:05:09 UTC`.
 private func time(_ date: Date) -> String {
     date.formatted(.iso8601).replacing("T", with: " ").replacing("Z", with: " UTC")
+}
+
+extension ReportPage.Origin {
+    init(_ job: JobJSON) {
+        self.init(
+            title: "Job \(job.id)", findings: job.findings, createdAt: job.createdAt, startedAt: job.startedAt,
+            finishedAt: job.finishedAt, copiedFrom: job.copiedFrom, dicom: job.dicom)
+    }
 }

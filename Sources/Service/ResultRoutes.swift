@@ -77,11 +77,12 @@ extension Routes {
         }
         return .inPlace(.drawing) { [self] in
             let reference = JobFiles.uploaded("reference", in: folder)
-            let slices = try drawn(.report(slices: 6, lesions: 12), job, folder, reference: reference).map {
+            let slices = try drawn(ReportPage.pictures, job, folder, reference: reference).map {
                 ReportPage.Slice(number: $0.fileNumber, lesion: $0.lesion, png: $0.png)
             }
             let page = ReportPage(
-                report: try Report(at: file), job: JobJSON(job), slices: slices, hasReference: reference != nil)
+                report: try Report(at: file), origin: ReportPage.Origin(JobJSON(job)), slices: slices,
+                hasReference: reference != nil)
             // A page without scripts that may load nothing, whatever should get into it.
             let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
             return .data(

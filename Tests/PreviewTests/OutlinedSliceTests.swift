@@ -114,6 +114,9 @@ import Testing
         for x in 0..<200 { slice[x, 100, 0] = 300 }
         let frame = Frame(aroundBodyIn: [slice], team: team)
         #expect(frame.corner == SIMD2(34.5, 14.5))
+        // Windowed at -40 HU it is the same.
+        let windowed = Volume(shape: slice.shape, spacing: slice.spacing, voxels: slice.voxels.map { max($0, -40) })
+        #expect(Frame(aroundBodyIn: [windowed], team: team) == frame)
         #expect(abs(frame.pixel - 110.0 / 640) < 1e-12 && frame.width == 640 && frame.height == 407)
 
         let labels = Volume<UInt8>(shape: slice.shape, spacing: slice.spacing, filledWith: 0)

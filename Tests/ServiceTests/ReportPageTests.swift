@@ -69,7 +69,7 @@ import Testing
             Finding(code: "body_cut", severity: .info, message: "12 % are tissue."),
         ]
         let page = ReportPage(
-            report: report, job: try job(findings, dicom: dicom(plane: "axial")),
+            report: report, origin: .init(try job(findings, dicom: dicom(plane: "axial"))),
             slices: [
                 .init(number: 37, lesion: nil, png: picture), .init(number: 41, lesion: nil, png: picture),
                 .init(number: 37, lesion: 1, png: picture),
@@ -82,7 +82,8 @@ import Testing
             "1.4 %",
             "Slice 37, image 138, location -32.5 mm", "Slice 41, image 142", "Lesion 1, slice 37, image 138",
             "37 (image 138)",
-            "mean 104.4 HU, median 105 HU, standard deviation 18.3 HU", "61", "58", "17", "the reference dashed in blue",
+            "mean 104.4 HU, median 105 HU, standard deviation 18.3 HU", "61", "58", "17",
+            "the reference dashed in blue",
             "21.46", "38.2", "33–41", "61, -13, 104", "outside the liver): 4.",
             "512 × 512 × 61 voxels", "0.781 × 0.781 × 2.500 mm", "2026-03-01 14:00:01 UTC", "12.3 s", "Hepar 0.1.0",
             "default", Self.hash, "cd\(Self.hash)", "c2lnbmF0dXJl (NOT VALID", "a2V5", "1.0000",
@@ -113,7 +114,8 @@ import Testing
         func text(_ dicom: String, slice: Int) throws -> String {
             try read(
                 ReportPage(
-                    report: report(), job: job(dicom: dicom), slices: [.init(number: slice, lesion: nil, png: picture)],
+                    report: report(), origin: .init(job(dicom: dicom)),
+                    slices: [.init(number: slice, lesion: nil, png: picture)],
                     hasReference: false)
             ).text
         }
@@ -125,7 +127,7 @@ import Testing
 
     @Test func nothingFoundIsAPageToo() throws {
         let (text, elements, _) = try read(
-            ReportPage(report: report(lesions: false), job: job(), slices: [], hasReference: false))
+            ReportPage(report: report(lesions: false), origin: .init(job()), slices: [], hasReference: false))
         #expect(text.contains("No lesion was found.") && text.contains("not defined"))
         #expect(text.contains("nothing that calls for a review"))
         #expect(!elements.contains("img") && !text.contains("Scores"))
@@ -137,7 +139,7 @@ import Testing
         let findings = [Finding(code: "<b>", severity: .warning, message: evil)]
         let name = #"\"><img src=x onerror=alert(1)>"#
         let (text, elements, pictures) = try read(
-            ReportPage(report: report(modelName: name), job: job(findings), slices: [], hasReference: false))
+            ReportPage(report: report(modelName: name), origin: .init(job(findings)), slices: [], hasReference: false))
         #expect(text.contains("Warning: </style><script src='x'>\"&amp;\u{FFFD}</script>]]> <b>"))
         #expect(text.contains("\"><img src=x onerror=alert(1)>"))
         #expect(!elements.contains("script") && !elements.contains("b") && pictures.isEmpty)
