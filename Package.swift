@@ -67,7 +67,7 @@ let package = Package(
         .target(name: "Inference", dependencies: ["CKernels", "COpenBLAS", "Compute", "Digests"]),
         .target(name: "Segmentation", dependencies: ["Compute", "Digests", "Imaging", "Inference"]),
         .target(name: "Phantom", dependencies: ["Compute", "Imaging"]),
-        .target(name: "Preview", dependencies: ["CPNG", "Compute", "Imaging"]),
+        .target(name: "Preview", dependencies: ["CPNG", "Compute", "Imaging", "Segmentation"]),
         .target(
             name: "Training",
             dependencies: [

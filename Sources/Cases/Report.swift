@@ -50,6 +50,9 @@ public struct Report: Codable, Sendable {
     public let liverVolumeMl, lesionVolumeMl: Double
     /// Lesion volume over liver volume; null without a liver.
     @Nullable public private(set) var tumourBurden: Double?
+    /// Of the liver without its lesions and the outer 3 mm; null without a liver, where nothing is left of it, and in
+    /// reports of versions that did not measure it.
+    @Nullable public private(set) var liverDensity: Density?
     /// The lesion table, largest first.
     public let lesions: [Lesion]
     /// Components that a rule took away, largest first.
@@ -73,6 +76,7 @@ public struct Report: Codable, Sendable {
         case liverVolumeMl = "liver_volume_ml"
         case lesionVolumeMl = "lesion_volume_ml"
         case tumourBurden = "tumour_burden"
+        case liverDensity = "liver_density"
         case lesions, dropped
         case droppedCount = "dropped_count"
         case findings
@@ -94,6 +98,7 @@ public struct Report: Codable, Sendable {
         liverVolumeMl = segmentation.liverMl
         lesionVolumeMl = segmentation.lesionMl
         tumourBurden = segmentation.tumourBurden
+        liverDensity = segmentation.liverDensity
         lesions = segmentation.lesions
         dropped = segmentation.dropped
         droppedCount = segmentation.droppedCount
@@ -116,7 +121,7 @@ extension Report {
     /// What steps are called whose times are told; `total` is all of them.
     package static let steps: Set = [
         "read", "read_reference", "hash", "stage1_resample", "stage1_network", "stage1_components", "stage2_network",
-        "rules", "plausibility", "assemble", "write", "scores", "total",
+        "rules", "density", "plausibility", "assemble", "write", "scores", "total",
     ]
 
     /// Whether the numbers and texts are those of some scan: what a child says of one is held against it.
@@ -124,7 +129,8 @@ extension Report {
         input.isPossible(under: limits)
             && [liverVolumeMl, lesionVolumeMl].allSatisfy { $0.isFinite && $0 >= 0 }
             && (tumourBurden.map { (0...1).contains($0) } ?? true)
-            && lesions.allSatisfy { $0.isPossible(slices: input.shape.max() ?? 0) }
+            && (liverDensity.map { liverVolumeMl > 0 && $0.isPossible(voxels: limits.voxels) } ?? true)
+            && lesions.allSatisfy { $0.isPossible(slices: input.shape.max() ?? 0, voxels: limits.voxels) }
             && dropped.allSatisfy { $0.isPossible } && (dropped.count...limits.voxels).contains(droppedCount)
             && findings.count <= 100 && findings.allSatisfy { isName($0.code) } && needsReview == findings.needReview
             && (scores?.isPossible(voxels: limits.voxels) ?? true)
@@ -138,8 +144,8 @@ extension Report {
         return report
     }
 
-    /// Reads a report from its file.
-    package init(at file: URL) throws { self = try JSONDecoder().decode(Report.self, from: Data(contentsOf: file)) }
+    /// Reads a report from its file, of this version or an earlier one.
+    public init(at file: URL) throws { self = try JSONDecoder().decode(Report.self, from: Data(contentsOf: file)) }
 
     /// Writes the report so that a reader never sees half of it.
     package func write(to file: URL) throws { try JSONEncoder.hepar.encode(self).write(to: file, options: .atomic) }
@@ -157,12 +163,20 @@ extension Report.Input {
 }
 
 extension Lesion {
-    fileprivate func isPossible(slices: Int) -> Bool {
+    fileprivate func isPossible(slices: Int, voxels: Int) -> Bool {
         (1...Int(Int32.max)).contains(number) && (0..<slices).contains(firstSlice)
             && (firstSlice..<slices).contains(lastSlice) && (firstSlice...lastSlice).contains(diameterSlice)
             && [volumeMl, longestAxialDiameterMm, shortAxisMm].allSatisfy { $0.isFinite && $0 >= 0 }
             && [largestProbability, meanProbability].allSatisfy { (0...1.001).contains($0) }
             && centroidRasMm.count == 3 && centroidRasMm.allSatisfy(\.isFinite)
+            && (density.map { $0.isPossible(voxels: voxels) } ?? false)
+    }
+}
+
+extension Density {
+    fileprivate func isPossible(voxels most: Int) -> Bool {
+        meanHU.isFinite && deviationHU.isFinite && deviationHU >= 0 && Density.storedHU.contains(medianHU)
+            && (1...most).contains(voxels)
     }
 }
 

@@ -39,6 +39,7 @@ struct DicomTag {
     static let seriesNumber = DicomTag(0x0020, 0x0011)
     static let acquisitionNumber = DicomTag(0x0020, 0x0012)
     static let instanceNumber = DicomTag(0x0020, 0x0013)
+    static let sliceLocation = DicomTag(0x0020, 0x1041)
     static let position = DicomTag(0x0020, 0x0032)
     static let orientation = DicomTag(0x0020, 0x0037)
     static let frameOfReference = DicomTag(0x0020, 0x0052)

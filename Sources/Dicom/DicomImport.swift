@@ -85,7 +85,7 @@ public func importDicom(
         volumes: listed.map { index in
             DicomReport.Volume(sorted.stacks[index], number: index + 1, owners, taken: index == choice.taken)
         },
-        leftOut: counts, findings: found.all, uids: uids)
+        leftOut: counts, findings: found.all, uids: uids, slices: DicomReport.SliceNames(taken))
 }
 
 /// Digests of slices' voxels, so that each is decoded once.
@@ -116,6 +116,15 @@ private func unpack(_ files: [URL], into work: URL, limits: DicomLimits) throws(
     let all = try files.filter { $0 != zip } + extractZip(zip, into: folder, limits: limits)
     guard all.count <= limits.files else { throw .tooManyFiles(limit: limits.files) }
     return all
+}
+
+extension DicomReport.SliceNames {
+    /// Nil where no slice has a name.
+    fileprivate init?(_ stack: Stack) {
+        instanceNumbers = stack.slices.map(\.instanceNumber)
+        locationsMm = stack.slices.map(\.location)
+        if instanceNumbers.allSatisfy({ $0 == nil }), locationsMm.allSatisfy({ $0 == nil }) { return nil }
+    }
 }
 
 extension DicomReport.UIDs {

@@ -84,6 +84,15 @@ extension DicomReport {
             && leftOut.allSatisfy { (0...most).contains($0.files) }
             && findings.count <= 100 && findings.allSatisfy { (0...voxels).contains($0.count) }
             && (wanted ? uids?.isPossible(slices: most) ?? true : uids == nil)
+            && (slices?.isPossible(slices: taken[0].slices) ?? true)
+    }
+}
+
+extension DicomReport.SliceNames {
+    fileprivate func isPossible(slices count: Int) -> Bool {
+        instanceNumbers.count == count && locationsMm.count == count
+            && instanceNumbers.allSatisfy { $0.map { Int32(exactly: $0) != nil } ?? true }
+            && locationsMm.allSatisfy { $0?.isFinite ?? true }
     }
 }
 

@@ -206,9 +206,24 @@ public struct DicomReport: Codable, Equatable, Sendable {
     public let findings: [Finding]
     /// Only if asked for.
     public let uids: UIDs?
+    /// What people call the slices of the written volume.
+    public var slices: SliceNames?
 
     enum CodingKeys: String, CodingKey {
-        case files, volumes, findings, uids
+        case files, volumes, findings, uids, slices
         case leftOut = "left_out"
+    }
+
+    /// What a viewer calls each slice, in the order of the written volume's third axis.
+    public struct SliceNames: Codable, Equatable, Sendable {
+        /// InstanceNumber, or the frame's number in an image of several, from 1; nil where a slice has none.
+        public let instanceNumbers: [Int?]
+        /// SliceLocation in mm; nil where a slice has none.
+        public let locationsMm: [Double?]
+
+        enum CodingKeys: String, CodingKey {
+            case instanceNumbers = "instance_numbers"
+            case locationsMm = "locations_mm"
+        }
     }
 }

@@ -11,6 +11,8 @@ struct SliceHeader {
     var origin: Origin
     var series, study, frameOfReference, instance, sopClass: String
     var seriesNumber, acquisitionNumber, instanceNumber: Int?
+    /// SliceLocation in mm, where the file has one.
+    var location: Double?
     /// Seconds since a day long ago, of the same day for all slices of a series.
     var acquisitionTime, contentTime: Double?
     /// Milliseconds after the heart's beat, or after the first phase.
@@ -165,6 +167,7 @@ extension SliceHeader {
         seriesNumber = file.integer(.seriesNumber)
         acquisitionNumber = file.integer(.acquisitionNumber)
         instanceNumber = file.integer(.instanceNumber)
+        location = file.numbers(.sliceLocation, limit: 1).first.flatMap { $0.isFinite ? $0 : nil }
         let moment = file.moment(.acquisitionDateTime) ?? file.moment(.acquisitionTime, date: .acquisitionDate)
         acquisitionTime = moment.map { $0.days * 86_400 + $0.seconds }
         contentTime = file.moment(.contentTime, date: .contentDate).map { $0.days * 86_400 + $0.seconds }

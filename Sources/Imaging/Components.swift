@@ -7,6 +7,10 @@ public struct Run: Hashable, Sendable {
     /// The row.
     public let y, z: Int32
 
+    package init(xStart: Int32, xEnd: Int32, y: Int32, z: Int32) {
+        (self.xStart, self.xEnd, self.y, self.z) = (xStart, xEnd, y, z)
+    }
+
     /// How many voxels it has.
     public var count: Int { Int(xEnd - xStart) }
 }

@@ -1,4 +1,4 @@
-/// Scores over a data set: the mean of each score over the cases in which it is defined, and Dice over all voxels.
+/// Scores over a data set: mean and deviation of each score over the cases in which it is defined, and Dice over all voxels.
 public struct DataSetScores: Codable, Equatable, Sendable {
     /// How many cases there are.
     public let cases: Int
@@ -9,10 +9,12 @@ public struct DataSetScores: Codable, Equatable, Sendable {
     /// The differences of the tumour burden, reference minus prediction, without their signs.
     public let tumourBurdenError: Mean
 
-    /// A mean over cases.
+    /// A mean over cases, and how far they lie apart.
     public struct Mean: Codable, Equatable, Sendable {
         /// The mean; nil, `null` in JSON, where no case has the score.
         public let mean: Double?
+        /// Standard deviation of the cases as a sample of more, dividing by one less than their number; nil below two.
+        public let deviation: Double?
         /// In how many cases the score is defined.
         public let cases: Int
 
@@ -20,13 +22,17 @@ public struct DataSetScores: Codable, Equatable, Sendable {
         init(_ values: [Double?]) {
             let defined = values.compactMap { $0 }
             cases = defined.count
-            mean = defined.isEmpty ? nil : defined.reduce(0, +) / Double(defined.count)
+            let middle = defined.reduce(0, +) / Double(max(1, defined.count))
+            mean = defined.isEmpty ? nil : middle
+            let squares = defined.reduce(0) { $0 + ($1 - middle) * ($1 - middle) }
+            deviation = defined.count < 2 ? nil : (squares / Double(defined.count - 1)).squareRoot()
         }
 
-        /// Writes the mean, `null` where there is none.
+        /// Writes mean and deviation, `null` where there is none.
         public func encode(to encoder: any Encoder) throws {
             var values = encoder.container(keyedBy: CodingKeys.self)
             try values.encode(mean, forKey: .mean)
+            try values.encode(deviation, forKey: .deviation)
             try values.encode(cases, forKey: .cases)
         }
     }

@@ -8,18 +8,20 @@ public enum SliceChoice: Codable, Equatable, Sendable {
     case key
     /// One slice, counted from 0 along the canonical z axis, from the feet.
     case number(Int)
-    /// At most so many, spread evenly over the liver (over the scan where there is none) with the key slice among them,
-    /// the lowest first.
-    case overview(Int)
+    /// At most so many slices, spread evenly over the liver (over the scan where there is none) with the key slice among
+    /// them, the lowest first; then pictures of the largest lesions alone, each at the slice of its longest diameter.
+    case report(slices: Int, lesions: Int)
 }
 
-/// The picture of an axial slice with the outlines of liver (green) and lesions (red).
+/// The picture of an axial slice with the outlines of liver (green) and lesions (orange), or of one lesion in it.
 public struct OutlinedSlice: Sendable {
     /// The slice, counted from 0 along the canonical z axis, from the feet.
     public let number: Int
     /// The same slice counted along the file's own axial axis, as the lesion table does.
     public let fileNumber: Int
-    /// One pixel for each voxel where those are square; the patient's right is at the left.
+    /// The lesion that is shown alone, counted from 1 as in the lesion table; nil for a picture of the body.
+    public let lesion: Int?
+    /// The body, 640 pixels on its longer side, or a square around a lesion; the patient's right is at the left.
     public let picture: Picture
 }
 
@@ -46,18 +48,24 @@ public struct NoSuchSlice: Error, Equatable, CustomStringConvertible {
 ///   - choice: which slices.
 ///   - image: the CT, NIfTI.
 ///   - mask: a label map on the CT's grid.
+///   - reference: another one, outlined in dashed blue; nil for none.
 ///   - limits: the most voxels and bytes accepted.
 ///   - team: the threads that read the mask.
 /// - Throws: ``NoSuchSlice``; `VolumeError` for what is wrong with a file, and where the grids differ.
 public func outlinedSlices(
-    _ choice: SliceChoice, of image: URL, mask: URL, limits: VolumeLimits = VolumeLimits(), team: ThreadTeam
+    _ choice: SliceChoice, of image: URL, mask: URL, reference: URL? = nil, limits: VolumeLimits = VolumeLimits(),
+    team: ThreadTeam
 ) throws -> [OutlinedSlice] {
     let map = try readLabels(at: mask, limits: limits, team: team)
     let labels = map.volume
+    let lesions = DrawnLesions(of: labels, team: team)
     let numbers: [Int]
+    var diameters: [DrawnLesions.Diameter] = []
     switch choice {
     case .key: numbers = [keySlice(of: labels)]
-    case .overview(let count): numbers = overview(of: labels, count: count)
+    case .report(let slices, let count):
+        numbers = overview(of: labels, count: slices)
+        diameters = lesions.diameters(count: count)
     case .number(let number):
         guard (0..<labels.shape.z).contains(number) else { throw NoSuchSlice(number: number, slices: labels.shape.z) }
         numbers = [number]
@@ -65,15 +73,35 @@ public func outlinedSlices(
     var difference: String?
     let scan = try readSlices(of: image, limits: limits) { header in
         difference = map.header.gridDifference(from: header)
-        return difference == nil ? numbers : []
+        return difference == nil ? numbers + diameters.map(\.slice) : []
     }
     if let difference { throw VolumeError.gridMismatch(difference: difference) }
-    return zip(numbers, scan.slices).map { number, slice in
-        let (width, height) = pictureSize(of: slice)
-        var picture = Picture(width: width, height: height)
-        picture.draw(slice, slice: 0, labels: labels, labelSlice: number)
-        return OutlinedSlice(number: number, fileNumber: scan.header.storedSlice(number), picture: picture)
+    let other = try reference.map { try readReference($0, like: map.header, limits: limits, team: team) }
+    let frame = Frame(aroundBodyIn: Array(scan.slices.prefix(numbers.count)), team: team)
+    let bodies = zip(numbers, scan.slices).map { number, slice in
+        var picture = Picture(width: frame.width, height: frame.height)
+        picture.draw(slice, labels: labels, number: number, reference: other, frame: frame)
+        picture.drawSidesAndScale(frame)
+        lesions.writeNumbers(on: &picture, slice: number, frame: frame)
+        return OutlinedSlice(
+            number: number, fileNumber: scan.header.storedSlice(number), lesion: nil, picture: picture)
     }
+    let alone = zip(diameters, scan.slices.dropFirst(numbers.count)).map { diameter, slice in
+        OutlinedSlice(
+            number: diameter.slice, fileNumber: scan.header.storedSlice(diameter.slice), lesion: diameter.number,
+            picture: Picture(of: diameter, slice: slice, labels: labels, reference: other))
+    }
+    return bodies + alone
+}
+
+private func readReference(
+    _ url: URL, like header: NIfTIHeader, limits: VolumeLimits, team: ThreadTeam
+) throws -> Volume<UInt8> {
+    let map = try readLabels(at: url, limits: limits, team: team)
+    if let difference = map.header.gridDifference(from: header) {
+        throw VolumeError.gridMismatch(difference: difference)
+    }
+    return map.volume
 }
 
 /// Slices spread evenly, of which the one nearest to the key slice makes way for it.

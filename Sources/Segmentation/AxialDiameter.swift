@@ -1,9 +1,11 @@
 /// The two diameters a radiologist measures on one axial slice, in mm.
-struct AxialDiameters: Equatable {
+package struct AxialDiameters: Equatable {
     /// The longest distance between two points of the outline.
-    var long: Double
+    package var long: Double
     /// The longest chord at right angles to it.
-    var short: Double
+    package var short: Double
+    /// The two points that ``long`` lies between, in mm from the centre of the first pixel; none without an outline.
+    package var ends: [SIMD2<Double>] = []
 }
 
 /// Measures the convex hull of a set of pixels of one slice.
@@ -40,7 +42,7 @@ func axialDiameters(rows: [(y: Int, first: Int, last: Int)], spacing: SIMD2<Doub
     let across = SIMD2(-along.y, along.x)
     // The chord's length is a concave function of its place along the axis, with its corners at hull points.
     let short = hull.map { chord(of: hull, at: ($0 * along).sum(), along: along, across: across) }.max() ?? 0
-    return AxialDiameters(long: long, short: short)
+    return AxialDiameters(long: long, short: short, ends: [best.from, best.to])
 }
 
 /// Length of the hull's cut by the line { p : p · along = place }.

@@ -16,6 +16,8 @@ public struct Segmentation: Sendable {
     public let droppedCount: Int
     /// Volumes in millilitres; the liver's includes its lesions.
     public let liverMl, lesionMl: Double
+    /// Of the liver without its lesions and the rim; nil without a liver, and where nothing is left of it.
+    public let liverDensity: Density?
     /// What the reader should know.
     public let findings: [Finding]
     /// Milliseconds of each step, in order.
@@ -99,13 +101,31 @@ extension Segmenter {
         guard let liver = ruled.liver else {
             return noLiver(volume, options, probabilities: probabilities, timings: timings)
         }
-        let facts = timings.time("plausibility") { LiverFacts(ruled, liver: liver, in: box, of: volume) }
+        let (liverDensity, lesionDensities) = timings.time("density") {
+            densities(ruled, liver: liver, in: box, of: volume)
+        }
+        let facts = timings.time("plausibility") {
+            LiverFacts(ruled, liver: liver, in: box, of: volume, meanHU: liverDensity?.meanHU)
+        }
         let labels = timings.time("assemble") {
             place(ruled.labels, in: box, of: volume.shape, spacing: volume.spacing)
         }
         return report(
-            ruled, facts, labels: labels, probabilities: probabilities, box: box, header: scan.header,
-            voxelMillilitres: volume.voxelMillilitres, timings: timings)
+            ruled, facts, liverDensity, lesionDensities, labels: labels, probabilities: probabilities, box: box,
+            header: scan.header, voxelMillilitres: volume.voxelMillilitres, timings: timings)
+    }
+
+    /// The density of the liver without lesions and rim, and that of each lesion.
+    private func densities(
+        _ ruled: RuledResult, liver: Component, in box: Box, of volume: Volume<Float>
+    ) -> (liver: Density?, lesions: [Density?]) {
+        let corner = SIMD3(box.x.lowerBound, box.y.lowerBound, box.z.lowerBound)
+        let core = core(
+            of: Label.liver, in: liver, labels: ruled.labels, box: box, scan: volume.shape, rim: Self.rim)
+        return (
+            Density(of: core, from: corner, in: volume),
+            ruled.lesions.map { Density(of: $0.component.runs, from: corner, in: volume) }
+        )
     }
 
     /// Stage 1: the liver's region on the CT's grid, or nil if there is no liver.
@@ -139,7 +159,7 @@ extension Segmenter {
         let nothing = Volume(shape: volume.shape, spacing: volume.spacing, filledWith: Label.background)
         return Segmentation(
             labels: nothing, lesionProbabilities: options.probabilities ? probabilities ?? nothing : nil, lesions: [],
-            dropped: [], droppedCount: 0, liverMl: 0, lesionMl: 0,
+            dropped: [], droppedCount: 0, liverMl: 0, lesionMl: 0, liverDensity: nil,
             findings: [
                 Finding(
                     code: "no_liver", severity: .warning,
@@ -149,8 +169,9 @@ extension Segmenter {
     }
 
     private func report(
-        _ ruled: RuledResult, _ facts: LiverFacts, labels: Volume<UInt8>, probabilities: Volume<UInt8>?, box: Box,
-        header: NIfTIHeader, voxelMillilitres: Double, timings: Timings
+        _ ruled: RuledResult, _ facts: LiverFacts, _ liverDensity: Density?, _ lesionDensities: [Density?],
+        labels: Volume<UInt8>, probabilities: Volume<UInt8>?, box: Box, header: NIfTIHeader, voxelMillilitres: Double,
+        timings: Timings
     ) -> Segmentation {
         let corner = SIMD3(Double(box.x.lowerBound), Double(box.y.lowerBound), Double(box.z.lowerBound))
         let ml = voxelMillilitres
@@ -168,7 +189,7 @@ extension Segmenter {
                 centroidRasMm: centroid(measures), firstSlice: min(ends[0], ends[1]), lastSlice: max(ends[0], ends[1]),
                 diameterSlice: header.storedSlice(ofCanonical: measures.diameterSlice + box.z.lowerBound),
                 largestProbability: measures.largestProbability, meanProbability: measures.meanProbability,
-                sizeClass: Lesion.SizeClass(longestDiameter: measures.diameters.long))
+                sizeClass: Lesion.SizeClass(longestDiameter: measures.diameters.long), density: lesionDensities[index])
         }
         let dropped = ruled.dropped.prefix(Segmentation.droppedLimit).map {
             DroppedComponent(
@@ -180,7 +201,8 @@ extension Segmenter {
         return Segmentation(
             labels: labels, lesionProbabilities: probabilities, lesions: lesions, dropped: dropped,
             droppedCount: ruled.dropped.count,
-            liverMl: facts.millilitres, lesionMl: Double(lesionVoxels) * ml, findings: facts.findings, timings: timings)
+            liverMl: facts.millilitres, lesionMl: Double(lesionVoxels) * ml, liverDensity: liverDensity,
+            findings: facts.findings, timings: timings)
     }
 }
 

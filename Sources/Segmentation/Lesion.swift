@@ -33,6 +33,8 @@ public struct Lesion: Codable, Equatable, Sendable {
     public let largestProbability, meanProbability: Double
     /// By its longest axial diameter.
     public let sizeClass: SizeClass
+    /// Of all its voxels; nil in reports of versions that did not measure it.
+    public let density: Density?
 
     enum CodingKeys: String, CodingKey {
         case number
@@ -46,6 +48,7 @@ public struct Lesion: Codable, Equatable, Sendable {
         case largestProbability = "largest_probability"
         case meanProbability = "mean_probability"
         case sizeClass = "size_class"
+        case density
     }
 }
 
@@ -107,7 +110,7 @@ func measure(_ component: Component, probabilities: [SliceProbabilities]) -> Com
 
 /// The longest axial diameter of a component, the chord across it, and the slice they are on. Parts of one slice that
 /// do not touch are measured apart: a diameter never spans healthy tissue between two of them.
-func longestAxialDiameter(
+package func longestAxialDiameter(
     of component: Component, spacing: SIMD3<Double>
 ) -> (diameters: AxialDiameters, slice: Int) {
     var best = (diameters: AxialDiameters(long: 0, short: 0), slice: component.box.z.lowerBound)

@@ -4,7 +4,7 @@ import Imaging
 struct LiverFacts: Equatable {
     /// Millilitres, lesions included.
     var millilitres: Double
-    /// Mean HU of the voxels that are liver and no lesion; nil if there are none.
+    /// Mean HU of what is liver and no lesion, without its rim; nil if nothing is left of it.
     var meanHU: Double?
     /// Whether it reaches the scan's first or last slice, or the edge of a slice.
     var isAtBorder: Bool
@@ -72,31 +72,15 @@ extension LiverFacts {
     /// - Parameters:
     ///   - box: where the labels lie in the scan.
     ///   - volume: the scan, in HU.
-    init(_ ruled: RuledResult, liver: Component, in box: Box, of volume: Volume<Float>) {
-        let labels = ruled.labels
-        let (shape, inner) = (volume.shape, labels.shape)
-        var (sum, count, voxels) = (0.0, 0, 0)
-        volume.voxels.withUnsafeBufferPointer { hu in
-            labels.voxels.withUnsafeBufferPointer { labels in
-                for run in liver.runs {
-                    let (y, z) = (Int(run.y), Int(run.z))
-                    let from = inner.index(Int(run.xStart), y, z)
-                    let at = shape.index(
-                        box.x.lowerBound + Int(run.xStart), box.y.lowerBound + y, box.z.lowerBound + z)
-                    voxels += run.count
-                    for offset in 0..<run.count where labels[from + offset] == Label.liver {
-                        sum += Double(hu[at + offset])
-                        count += 1
-                    }
-                }
-            }
-        }
+    ///   - meanHU: that of the liver without lesions and rim.
+    init(_ ruled: RuledResult, liver: Component, in box: Box, of volume: Volume<Float>, meanHU: Double?) {
+        let shape = volume.shape
         func touches(_ range: Range<Int>, _ start: Int, _ length: Int) -> Bool {
             start + range.lowerBound == 0 || start + range.upperBound == length
         }
         let ml = volume.voxelMillilitres
-        millilitres = Double(voxels) * ml
-        meanHU = count > 0 ? sum / Double(count) : nil
+        millilitres = Double(liver.voxelCount) * ml
+        self.meanHU = meanHU
         isAtBorder =
             touches(liver.box.x, box.x.lowerBound, shape.x) || touches(liver.box.y, box.y.lowerBound, shape.y)
             || touches(liver.box.z, box.z.lowerBound, shape.z)

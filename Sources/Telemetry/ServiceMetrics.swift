@@ -18,6 +18,9 @@ public struct ServiceMetrics: Sendable {
     public let stageTime: Histogram
     /// `hepar_slices_total{stage}`: slices that a network has seen, as `liver`, `lesions`.
     public let slices: Counter
+    /// `hepar_liver_mean_hu`: mean HU of the livers found, without lesions and rim. A scanner or protocol that changes shows
+    /// here before anybody looks at masks.
+    public let liverMeanHU: Histogram
     /// `hepar_jobs_finished_total{state}`: jobs that ended, as `succeeded`, `failed`, `cancelled`.
     public let jobsFinished: Counter
     /// `hepar_job_failures_total{code}`: jobs that failed, by the code of their error.
@@ -62,6 +65,9 @@ public struct ServiceMetrics: Sendable {
             "hepar_stage_seconds", help: "Seconds of each stage of a job.",
             buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900], labels: ["stage"])
         slices = registry.counter("hepar_slices_total", help: "Slices that a network has seen.", labels: ["stage"])
+        liverMeanHU = registry.histogram(
+            "hepar_liver_mean_hu", help: "Mean HU of the livers found, without lesions and rim.",
+            buckets: [0, 20, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 160, 180, 220])
         jobsFinished = registry.counter(
             "hepar_jobs_finished_total", help: "Jobs that ended, by their last state.", labels: ["state"])
         jobFailures = registry.counter(

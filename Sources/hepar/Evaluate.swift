@@ -11,7 +11,8 @@ struct Evaluate: ParsableCommand {
         abstract: "Score masks against references, as LiTS does.",
         discussion: """
             All are label maps: 0 background, 1 liver, 2 lesion; a mask and its reference are on the same grid. Of two \
-            folders, files of the same name belong together, and the scores are means over the cases.
+            folders, files of the same name belong together, whatever follows it of _ct, _seg, _mask and _reference: \
+            X_mask.nii.gz and X_seg.nii. Each case is told, then mean and standard deviation over them.
             """)
 
     @Argument(help: "The mask to judge, or a folder of masks.")
@@ -23,25 +24,38 @@ struct Evaluate: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @Flag(help: "Print comma-separated values, a row for each case.")
+    var csv = false
+
     @OptionGroup var threads: ThreadOption
+
+    func validate() throws {
+        guard !(json && csv) else { throw ValidationError("Give --json or --csv, not both.") }
+    }
 
     func run() throws {
         let team = ThreadTeam(threads: threads.capped())
         let (prediction, reference) = (URL(filePath: prediction), URL(filePath: reference))
         guard reference.isFolder else {
-            return try show(try scores(of: prediction, reference, team: team), ReportText.table(of:))
+            let scores = try scores(of: prediction, reference, team: team)
+            return try show(
+                scores, ReportText.table(of: scores), CSV.text(ScoreRows.table([(caseName(prediction), scores)])))
         }
-        var cases: [CaseScores] = []
-        for name in try namesInBoth(prediction, reference) {
-            let pair = (prediction.appending(path: name), reference.appending(path: name))
-            cases.append(try scores(of: pair.0, pair.1, team: team))
-            FileHandle.standardError.write(Data("\(name): scored\n".utf8))
+        let pairs = try pairs(prediction, reference)
+        var cases: [(name: String, scores: CaseScores)] = []
+        for pair in pairs {
+            cases.append((pair.name, try scores(of: pair.prediction, pair.reference, team: team)))
+            FileHandle.standardError.write(Data("\(pair.name): scored\n".utf8))
         }
-        try show(DataSetScores(cases), ReportText.table(of:))
+        let set = DataSetScores(cases.map(\.scores))
+        try show(
+            EachAndAll(each: cases.map { EachAndAll.Each(name: $0.name, scores: $0.scores) }, all: set),
+            ReportText.table(of: cases, set), CSV.text(ScoreRows.table(cases)))
     }
 
-    private func show<Scores: Encodable>(_ scores: Scores, _ table: (Scores) -> String) throws {
-        print(json ? String(decoding: try JSONEncoder.hepar.encode(scores), as: UTF8.self) : table(scores))
+    private func show(_ scores: some Encodable, _ table: String, _ values: String) throws {
+        if json { return print(String(decoding: try JSONEncoder.hepar.encode(scores), as: UTF8.self)) }
+        print(csv ? values : table, terminator: csv ? "" : "\n")
     }
 
     private func scores(of prediction: URL, _ reference: URL, team: ThreadTeam) throws -> CaseScores {
@@ -51,20 +65,92 @@ struct Evaluate: ParsableCommand {
         return score(prediction: labels.volume, reference: truth, team: team)
     }
 
-    /// The NIfTI files of the reference folder; each must have its mask, for a missing one would flatter the mean.
-    private func namesInBoth(_ predictions: URL, _ references: URL) throws -> [String] {
+    /// The masks and references of the same cases. A file without a partner is told: a missing mask flatters the mean.
+    private func pairs(
+        _ predictions: URL, _ references: URL
+    ) throws -> [(name: String, prediction: URL, reference: URL)] {
         guard predictions.isFolder else { throw UserError("\(predictions.path) is not a folder, as the reference is.") }
-        let names = try FileManager.default.contentsOfDirectory(atPath: references.path)
-            .filter { $0.lowercased().hasSuffix(".nii") || $0.lowercased().hasSuffix(".nii.gz") }.sorted()
-        guard !names.isEmpty else { throw UserError("\(references.path) holds no .nii or .nii.gz file.") }
-        for name in names where !FileManager.default.fileExists(atPath: predictions.appending(path: name).path) {
-            throw UserError("\(predictions.path) has no \(name), which is among the references.")
+        let (masks, truths) = (try labelMaps(in: predictions), try labelMaps(in: references))
+        let names = Set(masks.keys).intersection(truths.keys).sorted()
+        guard !names.isEmpty else {
+            throw UserError("No .nii or .nii.gz file of \(predictions.path) has the name of one of \(references.path).")
         }
-        return names
+        for (folder, files, others) in [(predictions, masks, truths), (references, truths, masks)] {
+            for (name, file) in files.sorted(by: { $0.key < $1.key }) where others[name] == nil {
+                let sentence = "\(file.lastPathComponent) of \(folder.relativePath) has no partner and is not scored."
+                FileHandle.standardError.write(Data("warning: \(sentence)\n".utf8))
+            }
+        }
+        return names.compactMap { name in
+            masks[name].flatMap { mask in truths[name].map { (name, mask, $0) } }
+        }
+    }
+
+    /// The label maps of a folder by their cases' names; a CT that has its mask beside it is none.
+    private func labelMaps(in folder: URL) throws -> [String: URL] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            .filter { isVolumeName($0) && !$0.hasPrefix(".") }.sorted()
+        let masks = names.filter { isMask($0, beside: names) }
+        let scans = names.filter { name in
+            !masks.contains(name) && masks.contains { caseName(URL(filePath: $0)) == caseName(URL(filePath: name)) }
+        }
+        var found: [String: URL] = [:]
+        for name in names where !scans.contains(name) {
+            let file = folder.appending(path: name)
+            if let other = found.updateValue(file, forKey: caseName(file)) {
+                throw UserError(
+                    """
+                    \(folder.relativePath) has two files of the case \(caseName(file)): \(other.lastPathComponent) and \
+                    \(name). Leave one of them there.
+                    """)
+            }
+        }
+        return found
     }
 }
 
-extension URL {
-    /// Whether there is a folder at this place.
-    fileprivate var isFolder: Bool { (try? resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory == true }
+/// The scores of each case, and over all: JSON with the keys of ``DataSetScores`` and `each`.
+private struct EachAndAll: Encodable {
+    struct Each: Encodable {
+        let name: String
+        let scores: CaseScores
+    }
+
+    let each: [Each]
+    let all: DataSetScores
+
+    private enum CodingKeys: CodingKey { case each }
+
+    func encode(to encoder: any Encoder) throws {
+        try all.encode(to: encoder)
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(each, forKey: .each)
+    }
+}
+
+/// Scores as rows of a table for spreadsheets; empty where a score is not defined.
+private enum ScoreRows {
+    static func table(_ cases: [(name: String, scores: CaseScores)]) -> [[String]] {
+        let scores = ["dice", "voe", "rvd", "rvd_lits_program", "assd_mm", "rmsd_mm", "mssd_mm"]
+        let regions = ["liver", "lesion"].flatMap { region in
+            (scores + ["prediction_ml", "reference_ml"]).map { "\(region)_\($0)" }
+        }
+        let found = ["reference_lesions", "found_lesions", "prediction_lesions", "true_lesions"]
+        return [["name"] + regions + found] + cases.map { [$0.name] + row($0.scores) }
+    }
+
+    private static func row(_ scores: CaseScores) -> [String] {
+        let regions: [Double?] = [scores.liver, scores.lesion].flatMap { region -> [Double?] in
+            [
+                region.dice, region.voe, region.rvd, region.rvdLiTSProgram, region.assd, region.rmsd, region.mssd,
+                region.predictionMillilitres, region.referenceMillilitres,
+            ]
+        }
+        let found = scores.detection
+        let counts = [
+            found.referenceLesions, found.overZero.foundReferences, found.predictionLesions,
+            found.overZero.truePredictions,
+        ]
+        return regions.map { $0.map { String(format: "%.6f", $0) } ?? "" } + counts.map { "\($0)" }
+    }
 }

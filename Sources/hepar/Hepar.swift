@@ -56,18 +56,19 @@ struct HeparCommand: AsyncParsableCommand {
     }
 
     /// Foundation's errors, whose own text is for programmers, as the file and the system's words.
-    private static func sentence(for error: any Error) -> String {
+    static func sentence(for error: any Error) -> String {
         guard let error = error as? CocoaError else { return "\(error)" }
         let reason = (error.underlying as? POSIXError).map { String(cString: strerror($0.code.rawValue)) }
         let place = error.filePath ?? error.url?.path
         return [place, reason ?? error.localizedDescription].compactMap { $0 }.joined(separator: ": ")
     }
 
-    private static func isUsersFault(_ error: any Error) -> Bool {
+    static func isUsersFault(_ error: any Error) -> Bool {
         switch error {
         case let error as VolumeError: error.isUsersFault
         case let error as TrainingError: error.isUsersFault
         case let error as DicomError: error.isUsersFault
+        case let error as SegmentationObjectError: error == .noSource
         case is ModelError, is PhantomError, is ConfigError, is TokenFileError, is UserError, is BridgeSetupError,
             is OverwriteError:
             true

@@ -30,22 +30,22 @@ enum OverwriteError: Error, Equatable, CustomStringConvertible {
 /// its device and number, so that links of both kinds, `..` and second mounts make no difference; one that does not exist
 /// yet by its folder's and its name. What is no plain file, such as /dev/null, may be named as often as is liked.
 func refuseOverwriting(_ inputs: [NamedFile], by outputs: [NamedFile]) throws(OverwriteError) {
-    let inputs = inputs.map { ($0.name, FileIdentity($0.url)) }
-    var written: [(String, FileIdentity)] = []
+    let known = inputs.compactMap { input in FileIdentity(input.url).map { ($0, input.name) } }
+    let inputs = Dictionary(known) { first, _ in first }
+    var written: [FileIdentity: String] = [:]
     for output in outputs {
         guard let identity = FileIdentity(output.url) else { continue }
-        if let same = inputs.first(where: { $0.1 == identity }) {
-            throw .input(output: output.name, path: output.url.relativePath, input: same.0)
+        if let same = inputs[identity] {
+            throw .input(output: output.name, path: output.url.relativePath, input: same)
         }
-        if let same = written.first(where: { $0.1 == identity }) {
-            throw .output(output: output.name, path: output.url.relativePath, other: same.0)
+        if let same = written.updateValue(output.name, forKey: identity) {
+            throw .output(output: output.name, path: output.url.relativePath, other: same)
         }
-        written.append((output.name, identity))
     }
 }
 
 /// Which file or folder a path leads to, whatever it is called.
-struct FileIdentity: Equatable {
+struct FileIdentity: Hashable {
     private let device: dev_t
     private let number: ino_t
     /// The name in that folder, where there is no such file yet.

@@ -8,7 +8,7 @@ import Preview
 struct PreviewCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "preview", abstract: "Draw a few slices of a CT with a mask's outline, as PNG.",
-        discussion: "Liver green, lesions red; a reference, if given, yellow and blue.")
+        discussion: "Liver green, lesions orange and numbered, the largest first; a reference, if given, dashed blue.")
 
     @Argument(help: "The CT.")
     var ct: String
@@ -41,7 +41,8 @@ struct PreviewCommand: ParsableCommand {
             return map.volume
         }
         let picture = contactSheet(
-            of: scan.volume, labels: try labels(mask), reference: try reference.map(labels), slices: slices)
+            of: scan.volume, labels: try labels(mask), reference: try reference.map(labels), slices: slices,
+            team: team)
         try picture.writePNG(to: URL(filePath: output))
     }
 }

@@ -2,8 +2,9 @@ import Foundation
 import Segmentation
 import Synchronization
 
-/// Shows progress on standard error: a bar on a terminal, otherwise a plain line at each tenth.
+/// Shows progress on standard error: a bar on a terminal, otherwise a plain line at each tenth. One bar for all scans.
 final class ProgressBar: Sendable {
+    private let scans: Int
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let lastShown = Mutex("")
 
@@ -11,11 +12,15 @@ final class ProgressBar: Sendable {
         .liver: "1/2 finding the liver", .lesions: "2/2 liver and lesions", .rules: "2/2 rules",
     ]
 
-    func show(_ progress: SliceProgress) {
-        let name = Self.names[progress.stage] ?? progress.stage.rawValue
+    init(scans: Int = 1) { self.scans = scans }
+
+    /// - Parameter scan: which one, from 0.
+    func show(_ progress: SliceProgress, scan: Int = 0) {
+        let which = scans > 1 ? "scan \(scan + 1) of \(scans), " : ""
+        let name = which + (Self.names[progress.stage] ?? progress.stage.rawValue)
         let percent = progress.total == 0 ? 100 : progress.done * 100 / progress.total
         if isTerminal {
-            let filled = Int(progress.fraction * 30)
+            let filled = Int((Double(scan) + progress.fraction) / Double(scans) * 30)
             let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
             write("\r[\(bar)] \(name): slice \(progress.done) of \(progress.total)\u{1B}[K")
         } else {

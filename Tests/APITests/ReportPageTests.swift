@@ -17,7 +17,8 @@ import Testing
         let lesion = """
             {"number": 1, "volume_ml": 21.456, "longest_axial_diameter_mm": 38.25, "short_axis_mm": 30.5,
              "centroid_ras_mm": [61.2, -12.6, 104.4], "first_slice": 33, "last_slice": 41, "diameter_slice": 37,
-             "largest_probability": 0.998, "mean_probability": 0.91, "size_class": "above_20_mm"}
+             "largest_probability": 0.998, "mean_probability": 0.91, "size_class": "above_20_mm",
+             "density": {"mean_hu": 61.4, "median_hu": 58, "deviation_hu": 17.2, "voxels": 900}}
             """
         let facts = "{\"width\": 16, \"window_hu\": [-160, 240], \"sha256\": \"\(Self.hash)\"}"
         let json = """
@@ -25,6 +26,7 @@ import Testing
              "input": {"shape": [512, 512, 61], "spacing_mm": [0.78125, 0.78125, 2.5]},
              "options": {"full": true, "probabilities": false}, "liver_volume_ml": \(lesions ? 1534.4 : 0),
              "lesion_volume_ml": \(lesions ? 21.456 : 0), "tumour_burden": \(lesions ? "0.01398" : "null"),
+             "liver_density": \(lesions ? #"{"mean_hu": 104.44, "median_hu": 105, "deviation_hu": 18.26, "voxels": 9}"# : "null"),
              "lesions": [\(lesions ? lesion : "")], "dropped": [], "dropped_count": \(lesions ? 4 : 0), "findings": [],
              "needs_review": true, "timings_ms": {"total": 12345},
              "provenance": {"statement": {"hepar_version": "0.1.0", "input_sha256": "\(Self.hash)",
@@ -35,14 +37,14 @@ import Testing
         return try JSONDecoder().decode(Report.self, from: Data(json.utf8))
     }
 
-    private func job(_ findings: [Finding] = []) throws -> JobJSON {
+    private func job(_ findings: [Finding] = [], dicom: String = "null") throws -> JobJSON {
         let list = String(decoding: try JSONEncoder().encode(findings), as: UTF8.self)
         let json = """
             {"id": "0192f0c1", "state": "succeeded", "progress": 1, "attempts": 1, "cancel_requested": false,
              "has_reference": false, "upload_bytes": 9, "stored_bytes": 9, "priority": "routine", "created_at": "2026-03-01T14:00:00Z",
              "started_at": "2026-03-01T14:00:01Z", "finished_at": "2026-03-01T14:05:09Z",
              "options": {"full": false, "probabilities": false}, "findings": \(list),
-             "needs_review": \(findings.needReview), "links": {"self": "/v1/jobs/0192f0c1"}}
+             "needs_review": \(findings.needReview), "dicom": \(dicom), "links": {"self": "/v1/jobs/0192f0c1"}}
             """
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .iso8601
@@ -68,27 +70,65 @@ import Testing
             Finding(code: "body_cut", severity: .info, message: "12 % are tissue."),
         ]
         let page = ReportPage(
-            report: report, job: try job(findings),
-            slices: [.init(number: 37, png: picture), .init(number: 41, png: picture)])
+            report: report, origin: .init(try job(findings, dicom: dicom(plane: "axial"))),
+            slices: [
+                .init(number: 37, lesion: nil, png: picture), .init(number: 41, lesion: nil, png: picture),
+                .init(number: 37, lesion: 1, png: picture),
+            ], hasReference: true)
         let (text, elements, pictures) = try read(page)
 
         for expected in [
             "For research. Not a medical device", "Job 0192f0c1, finished 2026-03-01 14:05:09 UTC", "needs review",
             "Warning: The scan has 9 slices. few_slices", "Note: 12 % are tissue. body_cut", "1534 ml", "21.5 ml",
             "1.4 %",
-            "Slice 37", "Slice 41", "21.46", "38.2", "33–41", "61, -13, 104", "outside the liver): 4.",
+            "Slice 37, image 138, location -32.5 mm", "Slice 41, image 142", "Lesion 1, slice 37, image 138",
+            "37 (image 138)",
+            "mean 104.4 HU, median 105 HU, standard deviation 18.3 HU", "61", "58", "17",
+            "the reference dashed in blue",
+            "21.46", "38.2", "33–41", "61, -13, 104", "outside the liver): 4.",
             "512 × 512 × 61 voxels", "0.781 × 0.781 × 2.500 mm", "2026-03-01 14:00:01 UTC", "12.3 s", "Hepar 0.1.0",
             "default", Self.hash, "cd\(Self.hash)", "c2lnbmF0dXJl (NOT VALID", "a2V5", "1.0000",
             "Lesions of the reference: 1;",
         ] { #expect(text.contains(expected), "\(expected) in \(text)") }
-        #expect(elements.count { $0 == "h2" } == 6)
+        #expect(elements.count { $0 == "h2" } == 7)
+        #expect(elements.count { $0 == "main" } == 1)
         #expect(!elements.contains("script") && !elements.contains("link"))
-        #expect(pictures == Array(repeating: "data:image/png;base64,\(picture.base64EncodedString())", count: 2))
+        #expect(pictures == Array(repeating: "data:image/png;base64,\(picture.base64EncodedString())", count: 3))
         #expect(!page.html.contains("http") && !page.html.contains("url("))
     }
 
+    /// Slices 0 to 60 are the images 101 to 161; the last has neither number nor place.
+    private func dicom(plane: String) -> String {
+        let numbers = (101...160).map(String.init).joined(separator: ",")
+        let places = (0..<60).map { "\(Double($0) * 2.5 - 125)" }.joined(separator: ",")
+        return """
+            {"files": 61, "left_out": [], "findings": [],
+             "volumes": [{"number": 1, "phase": "portal_venous", "plane": "\(plane)", "slices": 61, "rows": 512, "columns": 512,
+              "spacing_mm": [0.78125, 0.78125, 2.5], "transfer_syntax": "rle", "taken": true}],
+             "slices": {"instance_numbers": [\(numbers),null], "locations_mm": [\(places),null]}}
+            """
+    }
+
+    /// Coronal slices are not those of the lesion table, and no name is better than a wrong one.
+    @Test func onlyAxialSlicesAreNamed() throws {
+        let picture = try Picture(width: 3, height: 2, grey: 9).png()
+        func text(_ dicom: String, slice: Int) throws -> String {
+            try read(
+                ReportPage(
+                    report: report(), origin: .init(job(dicom: dicom)),
+                    slices: [.init(number: slice, lesion: nil, png: picture)],
+                    hasReference: false)
+            ).text
+        }
+        #expect(try !text(dicom(plane: "coronal"), slice: 3).contains("image 1"))
+        #expect(try text(dicom(plane: "axial"), slice: 3).contains("Slice 3, image 104, location -117.5 mm"))
+        let last = try text(dicom(plane: "axial"), slice: 60)
+        #expect(last.contains("Slice 60") && !last.contains("Slice 60, "))
+    }
+
     @Test func nothingFoundIsAPageToo() throws {
-        let (text, elements, _) = try read(ReportPage(report: report(lesions: false), job: job(), slices: []))
+        let (text, elements, _) = try read(
+            ReportPage(report: report(lesions: false), origin: .init(job()), slices: [], hasReference: false))
         #expect(text.contains("No lesion was found.") && text.contains("not defined"))
         #expect(text.contains("nothing that calls for a review"))
         #expect(!elements.contains("img") && !text.contains("Scores"))
@@ -100,7 +140,7 @@ import Testing
         let findings = [Finding(code: "<b>", severity: .warning, message: evil)]
         let name = #"\"><img src=x onerror=alert(1)>"#
         let (text, elements, pictures) = try read(
-            ReportPage(report: report(modelName: name), job: job(findings), slices: []))
+            ReportPage(report: report(modelName: name), origin: .init(job(findings)), slices: [], hasReference: false))
         #expect(text.contains("Warning: </style><script src='x'>\"&amp;\u{FFFD}</script>]]> <b>"))
         #expect(text.contains("\"><img src=x onerror=alert(1)>"))
         #expect(!elements.contains("script") && !elements.contains("b") && pictures.isEmpty)

@@ -47,7 +47,10 @@ import Testing
         scan[corner.x + 1, corner.y + 1, corner.z] = 30
         let box = Box(
             x: corner.x..<corner.x + 5, y: corner.y..<corner.y + 2, z: corner.z..<corner.z + 1)
-        return LiverFacts(ruled, liver: try #require(ruled.liver), in: box, of: scan)
+        let liver = try #require(ruled.liver)
+        let core = core(of: Label.liver, in: liver, labels: ruled.labels, box: box, scan: scan.shape, rim: 0)
+        let density = Density(of: core, from: SIMD3(corner.x, corner.y, corner.z), in: scan)
+        return LiverFacts(ruled, liver: liver, in: box, of: scan, meanHU: density?.meanHU)
     }
 
     @Test func factsAreThoseOfTheLiverThatWasKept() throws {

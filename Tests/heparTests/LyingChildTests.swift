@@ -186,6 +186,9 @@ import Testing
                 (/"shape":\[[0-9, ]+\]/, #""shape":[]"#), (/"liver_volume_ml":[-0-9.e]+/, #""liver_volume_ml":-1"#),
                 (/"dropped_count":[0-9]+/, #""dropped_count":9223372036854775807"#),
                 (/"stage1_network":[-0-9.e]+/, #""surprise{}":1"#),
+                (/"mean_hu":[-0-9.e]+/, #""mean_hu":"inf""#), (/"median_hu":[-0-9]+/, #""median_hu":3072"#),
+                (/"deviation_hu":[-0-9.e]+/, #""deviation_hu":-1"#), (/"voxels":[0-9]+/, #""voxels":0"#),
+                (/"density":\{[^}]*\}/, #""density":null"#),
                 (/"needs_review":true/, #""needs_review":false"#), (/"full":false/, #""full":true"#),
             ]
         case .draw:

@@ -7,6 +7,8 @@ import Phantom
 struct SmallPhantom {
     let ct: URL
     let reference: URL
+    /// The CT's values.
+    let volume: Volume<Int16>
 
     init(in folder: URL, shape: Shape = Shape(112, 96, 24)) throws {
         let team = ThreadTeam(threads: 2)
@@ -15,6 +17,7 @@ struct SmallPhantom {
         options.spacing = SIMD3(2, 2, 4)
         options.lesions = 3
         let phantom = makePhantom(options, team: team)
+        volume = phantom.ct
         let grid = try phantomAffine(shape: options.shape, spacing: options.spacing, axes: "RAS")
         let header = NIfTIHeader(shape: grid.storedShape, affine: grid.affine, voxelType: .int16)
         ct = folder.appending(path: "ct.nii.gz")

@@ -84,5 +84,5 @@ jq -r '
 
 "$hepar" preview "$ct" "$out/mask.nii.gz" ${reference:+--reference "$reference"} --output "$out/preview.png"
 echo
-echo "The mask, the report and a picture (green liver, red lesions; reference yellow and blue):"
+echo "The mask, the report and a picture (green liver, orange lesions; reference dashed blue):"
 printf '   %s\n' "$out/mask.nii.gz" "$out/report.json" "$out/preview.png"

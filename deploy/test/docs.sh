@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# docs/operations.md: complete, and its backup comes back.
+# docs/operations.md: complete, and its backup comes back. README.md: its commands do what it says.
 
 docs_keys() {
     local key section=
@@ -54,6 +54,37 @@ docs_succeeded() {
     curl -s -H "Authorization: Bearer $admin" "$1/v1/jobs/$2?wait=20" | jq -e '.state == "succeeded"'
 }
 
+# In a network of its own, for the ports are README's. One DICOM series makes its lines about DICOM run too.
+docs_readme() {
+    local series=${HEPAR_SHARED:-$root/../shared}/data/dicom/hcc015_portal.zip
+    [ -e "$series" ] || series=
+    unshare --net true 2>"$work/out" || { echo "this system lets nobody make a network of its own"; return 77; }
+    # shellcheck disable=SC2016  # the inner shell's
+    unshare --net bash -c 'ip link set lo up && exec "$@"' _ \
+        python3 -B deploy/test/readme.py "$hepar" "$work/readme" ${series:+"$series"}
+}
+
+# The words of docs/operations.md, in a copy: Orthanc's files are where git does not look.
+docs_orthanc_demo() {
+    packages orthanc || { echo "Debian's Orthanc cannot be had"; return 77; }
+    unshare --net true 2>"$work/out" || { echo "this system lets nobody make a network of its own"; return 77; }
+    local copy=$work/orthanc-copy
+    mkdir -p "$copy/deploy" && cp -r deploy/orthanc "$copy/deploy/" && cp .gitignore "$copy/"
+    git -C "$copy" init -q && git -C "$copy" add -A
+    sed -n '/^mkdir -p orthanc-demo/,/^```/p' docs/operations.md | sed '$d; s/^Orthanc .*/& \&/' >"$work/orthanc-demo.sh"
+    grep -q '^Orthanc ' "$work/orthanc-demo.sh"
+    cat >>"$work/orthanc-demo.sh" <<'END'
+for _ in $(seq 100); do curl -sf -o answer http://127.0.0.1:8042/system && break; sleep 0.2; done
+kill $! && wait $! || true
+grep -q ApiVersion answer && rm answer
+END
+    (cd "$copy" && unshare --net bash -c "ip link set lo up && . '$work/orthanc-demo.sh'")
+    [ -e "$copy/orthanc-demo/orthanc-data" ]
+    [ -z "$(git -C "$copy" status --porcelain --untracked-files | grep -v '^A ')" ]
+}
+
 check docs.every-key docs_keys
 check docs.metrics docs_metrics
 check docs.backup-and-restore docs_backup
+check docs.readme-commands docs_readme
+check docs.orthanc-demo docs_orthanc_demo

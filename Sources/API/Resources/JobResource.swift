@@ -104,7 +104,7 @@ struct JobResource: Sendable {
                 "uids.list", by: call.caller, job: nil, outcome: AuditEntry.done, request: call.request.head,
                 count: withUIDs)
         }
-        return .json(200, JobListJSON(jobs: shown, next: next))
+        return .json(200, JobListJSON(jobs: shown.map(\.inList), next: next))
     }
 
     /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.

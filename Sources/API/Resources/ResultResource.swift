@@ -41,10 +41,13 @@ struct ResultResource: Sendable {
             return .now(.file(200, file, type: "application/json", headers: ["Vary": "Accept"]))
         }
         return .inPlace(.drawing) { [self] in
-            let slices = try drawn(.overview(6), job, folder).map {
-                ReportPage.Slice(number: $0.fileNumber, png: $0.png)
+            let reference = JobFiles.uploaded("reference", in: folder)
+            let slices = try drawn(ReportPage.pictures, job, folder, reference: reference).map {
+                ReportPage.Slice(number: $0.fileNumber, lesion: $0.lesion, png: $0.png)
             }
-            let page = ReportPage(report: try Report(at: file), job: JobJSON(job), slices: slices)
+            let page = ReportPage(
+                report: try Report(at: file), origin: ReportPage.Origin(JobJSON(job)), slices: slices,
+                hasReference: reference != nil)
             // A page without scripts that may load nothing, whatever should get into it.
             let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
             return .data(
@@ -117,12 +120,14 @@ struct ResultResource: Sendable {
         }
     }
 
-    private func drawn(_ choice: SliceChoice, _ job: Job, _ folder: URL) throws -> [DrawWork.Slice] {
+    private func drawn(
+        _ choice: SliceChoice, _ job: Job, _ folder: URL, reference: URL? = nil
+    ) throws -> [DrawWork.Slice] {
         let mask = folder.appending(path: JobFiles.mask)
         return try children.workshop.run(
             DrawWork(
-                choice: choice, image: try image(of: job, in: folder), mask: mask, limits: children.limits,
-                cores: children.cores))
+                choice: choice, image: try image(of: job, in: folder), mask: mask, reference: reference,
+                limits: children.limits, cores: children.cores))
     }
 
     /// The scan of a job.

@@ -104,6 +104,13 @@ struct JobJSON: Codable, Sendable {
         verification = result?.verification
         dicom = request?.dicom
     }
+
+    /// The job in a list of many: without its slices' names, of which there are as many as slices.
+    var inList: JobJSON {
+        var job = self
+        job.dicom?.slices = nil
+        return job
+    }
 }
 
 /// A page of jobs. openapi.yaml, schema `JobList`.

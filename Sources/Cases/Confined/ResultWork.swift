@@ -50,33 +50,43 @@ package struct DrawWork: ConfinedWork {
     /// A slice as PNG.
     package struct Slice: Codable, Sendable {
         package let number, fileNumber: Int
+        /// The lesion that is shown alone.
+        package let lesion: Int?
         package let png: Data
     }
 
     package let choice: SliceChoice
     package let image, mask: URL
+    /// Outlined too.
+    package let reference: URL?
     package let limits: VolumeLimits
     package let cores: Cores
 
-    package init(choice: SliceChoice, image: URL, mask: URL, limits: VolumeLimits, cores: Cores) {
+    package init(
+        choice: SliceChoice, image: URL, mask: URL, reference: URL?, limits: VolumeLimits, cores: Cores
+    ) {
         self.choice = choice
         self.image = image
         self.mask = mask
+        self.reference = reference
         self.limits = limits
         self.cores = cores
     }
 
     package var confinement: Confinement {
-        .reading([image, mask], volumes: limits, bytesPerVoxel: 4, threads: cores.threads)
+        .reading(
+            [image, mask] + [reference].compactMap { $0 }, volumes: limits, bytesPerVoxel: 4, threads: cores.threads)
     }
 
-    /// Six slices of 4096 x 4096 pixels, in base64.
-    package static let answerLimits = (text: 64 << 20, bytes: 256 << 20)
+    /// Pictures of at most 640 x 640 pixels, in base64.
+    package static let answerLimits = (text: 4 << 20, bytes: 64 << 20)
 
     package func couldGive(_ output: [Slice]) -> Bool {
-        let most: Int
-        if case .overview(let slices) = choice { most = slices } else { most = 1 }
-        return (1...most).contains(output.count)
+        let most = choice.most
+        let alone = output.compactMap(\.lesion)
+        // Bodies come first, then the lesions by their numbers.
+        return (1...most.slices).contains(output.count - alone.count) && alone == Array(alone.indices.map { $0 + 1 })
+            && alone.count <= most.lesions && output.suffix(alone.count).allSatisfy { $0.lesion != nil }
             && output.allSatisfy { slice in
                 (0..<limits.voxels).contains(slice.number) && (0..<limits.voxels).contains(slice.fileNumber)
                     && (choice == .number(slice.number) || !choice.isNumber)
@@ -85,8 +95,10 @@ package struct DrawWork: ConfinedWork {
     }
 
     package func perform(progress: (SliceProgress) -> Void) throws -> [Slice] {
-        try outlinedSlices(choice, of: image, mask: mask, limits: limits, team: cores.team()).map {
-            Slice(number: $0.number, fileNumber: $0.fileNumber, png: try $0.picture.png())
+        try outlinedSlices(
+            choice, of: image, mask: mask, reference: reference, limits: limits, team: cores.team()
+        ).map {
+            Slice(number: $0.number, fileNumber: $0.fileNumber, lesion: $0.lesion, png: try $0.picture.png())
         }
     }
 }
@@ -129,6 +141,14 @@ package struct PartWork: ConfinedWork {
 
 extension SliceChoice {
     fileprivate var isNumber: Bool { if case .number = self { true } else { false } }
+
+    /// How many pictures there may be, of bodies and of lesions alone.
+    fileprivate var most: (slices: Int, lesions: Int) {
+        switch self {
+        case .key, .number: (1, 0)
+        case .report(let slices, let lesions): (slices, lesions)
+        }
+    }
 }
 
 extension Confinement {

@@ -11,6 +11,8 @@ package struct JobResult: Codable, Sendable {
     // Nil in rows of versions that did not keep them.
     package var model: Report.Model?
     package var maskSha256: String?
+    /// Nil also where it could not be measured.
+    package var liverMeanHU: Double?
     /// Of a job that repeated another.
     package var verification: Verification?
 
@@ -26,6 +28,7 @@ package struct JobResult: Codable, Sendable {
         timingsMs = report.timingsMs
         model = report.model
         maskSha256 = report.provenance?.statement.maskSha256
+        liverMeanHU = report.liverDensity?.meanHU
         self.verification = verification
     }
 }

@@ -66,6 +66,7 @@ package final class JobMetrics: Sendable {
             for (stage, milliseconds) in result.timingsMs where stage != "total" {
                 metrics.stageTime.observe(milliseconds / 1_000, stage)
             }
+            if let mean = result.liverMeanHU { metrics.liverMeanHU.observe(mean) }
         case .failed:
             metrics.jobsFinished.add(1, event.kind.rawValue)
             metrics.jobFailures.add(1, job?.failure?.code ?? "unknown")

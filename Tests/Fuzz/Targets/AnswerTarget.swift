@@ -30,7 +30,9 @@ func fuzzAnswer(_ input: UnsafeRawBufferPointer) throws(BrokenPromise) {
             prediction: file, reference: file, judgesPrediction: true, limits: limits, cores: cores)
         try hear(lines, work, encode)
     case UInt8(ascii: "d"):
-        let work = DrawWork(choice: .overview(6), image: file, mask: file, limits: limits, cores: cores)
+        let work = DrawWork(
+            choice: .report(slices: 6, lesions: 12), image: file, mask: file, reference: nil, limits: limits,
+            cores: cores)
         try hear(lines, work, encode)
     case UInt8(ascii: "g"):
         let work = SegmentWork(

@@ -42,11 +42,14 @@ struct Markup: ExpressibleByStringInterpolation, Equatable {
 }
 
 extension Markup {
-    /// A table with a row of headings; every cell is text.
+    /// A table with a row of headings; every cell is text. One that is wider than the screen is scrolled by itself, by keys
+    /// too.
     static func table(_ headings: [String], _ rows: [[String]]) -> Markup {
         let head = Markup(headings.map { "<th scope=\"col\">\($0)</th>" })
         let body = Markup(rows.map { row in "<tr>\(Markup(row.map { "<td>\($0)</td>" }))</tr>" })
-        return "<table><thead><tr>\(head)</tr></thead><tbody>\(body)</tbody></table>"
+        return """
+            <div class="wide" tabindex="0"><table><thead><tr>\(head)</tr></thead><tbody>\(body)</tbody></table></div>
+            """
     }
 
     /// Names and what they stand for; those without a value are left out.
