@@ -131,8 +131,7 @@ public final class HeparService: Sendable {
         settings.idleTimeoutSeconds = config.idleTimeoutSeconds
         daemon = try HTTPDaemon(
             settings: settings, logger: logger, isVital: { Routes.isVital($0) },
-            isExempt: { gate.doorkeeper.isTrustedProxy($0) }, plan: { routes.plan($0) },
-            answer: { routes.answer($0) })
+            isExempt: { gate.doorkeeper.isTrustedProxy($0) }, plan: { routes.plan($0) })
         auditDesk.start()
         storage.startMeasuring()
         workers.start()
