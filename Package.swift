@@ -129,6 +129,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(name: "TestSupport", dependencies: ["Imaging", "Inference"], path: "Tests/TestSupport"),
+        // A store without a disk, for tests of what stands on one.
+        .target(name: "MemoryJobs", dependencies: ["Jobs"], path: "Tests/MemoryJobs"),
         .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
         .target(name: "CProbe", path: "Tests/CProbe"),
         .executableTarget(
@@ -144,7 +146,7 @@ let package = Package(
         .testTarget(name: "PhantomTests", dependencies: ["Compute", "Phantom", "TestSupport"]),
         .testTarget(name: "PreviewTests", dependencies: ["Compute", "Imaging", "Phantom", "Preview", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Compute", "Phantom", "TestSupport", "Training"]),
-        .testTarget(name: "JobsTests", dependencies: ["Jobs", "SQLiteJobs", "TestSupport"]),
+        .testTarget(name: "JobsTests", dependencies: ["Jobs", "MemoryJobs", "SQLiteJobs", "TestSupport"]),
         .testTarget(
             name: "AccessTests",
             dependencies: ["Access", "TestSupport", .product(name: "Logging", package: "swift-log")]),
@@ -166,8 +168,8 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Access", "Cases", "Compute", "Dicom", "HTTPDaemon", "Imaging", "Jobs", "Metrics", "Preview",
-                "SQLiteJobs", "Segmentation", "Telemetry", "TestSupport", "Webhooks", "Work", "hepar",
+                "API", "Access", "Cases", "Compute", "Dicom", "HTTPDaemon", "Imaging", "Jobs", "MemoryJobs", "Metrics",
+                "Phantom", "Preview", "Segmentation", "Telemetry", "TestSupport", "Webhooks", "Work", "hepar",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),

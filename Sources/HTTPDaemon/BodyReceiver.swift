@@ -22,7 +22,7 @@ struct BodyReceiver {
         plan: BodyPlan, head: RequestHead, declared: Int?, partLimit: Int, write: @escaping UploadFile.Write
     ) throws(BodyError) {
         switch plan {
-        case .refuse, .none:
+        case .none:
             limit = 0
             sink = .nothing
         case .memory(let limit):

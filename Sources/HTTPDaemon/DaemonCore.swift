@@ -2,19 +2,18 @@ import Foundation
 import Logging
 import Synchronization
 
-/// What a daemon serves: the closures that ``HTTPDaemon/init(settings:logger:isVital:isExempt:plan:answer:)`` describes.
+/// What a daemon serves: the closures that ``HTTPDaemon/init(settings:logger:isVital:isExempt:plan:)`` describes.
 struct Application: Sendable {
     var isVital: @Sendable (RequestHead) -> Bool = { _ in false }
     var isExempt: @Sendable (String) -> Bool = { _ in false }
-    let plan: @Sendable (RequestHead) -> BodyPlan
-    let answer: @Sendable (Request) -> Answer
+    let plan: @Sendable (RequestHead) -> RequestPlan
 }
 
 /// What every request of a daemon shares.
 final class DaemonCore: Sendable {
     let settings: DaemonSettings
     let logger: Logger
-    let plan: @Sendable (RequestHead) -> BodyPlan
+    let plan: @Sendable (RequestHead) -> RequestPlan
     let write: UploadFile.Write
     let watch: ConnectionWatch
     let handlers: HandlerThreads
@@ -25,7 +24,6 @@ final class DaemonCore: Sendable {
     let drainTime = Duration.seconds(5)
 
     private let isVital: @Sendable (RequestHead) -> Bool
-    private let handler: @Sendable (Request) -> Answer
     private let state = Mutex(State())
 
     private struct State {
@@ -43,7 +41,6 @@ final class DaemonCore: Sendable {
         self.write = write
         plan = application.plan
         isVital = application.isVital
-        handler = application.answer
         watch = ConnectionWatch(
             limit: connectionLimit, limitByAddress: settings.connectionsPerAddressLimit,
             isExempt: application.isExempt, logger: logger,
@@ -79,7 +76,9 @@ final class DaemonCore: Sendable {
     }
 
     /// Runs the handler on a thread of its own; what the answer has left of the request's files is removed.
-    func answer(_ request: Request, files: [URL], of exchange: Exchange) {
+    func answer(
+        _ request: Request, by handler: @escaping @Sendable (Request) -> Answer, files: [URL], of exchange: Exchange
+    ) {
         (isVital(request.head) ? vitalHandlers : handlers).run { [self] in
             // A stop may have answered it while it waited for a thread: then nothing must be done for it any more.
             switch exchange.awaitsAnswer ? handler(request) : .now(Refusal.stopping.response) {
@@ -94,7 +93,8 @@ final class DaemonCore: Sendable {
                 begin(
                     Reply(isAwaited: { exchange.awaitsAnswer }, isTaken: { exchange.isPromised(false) }) {
                         [logger] answer in
-                        let response = PreparedResponse(answer, id: request.head.id, logger: logger)
+                        var response = PreparedResponse(answer, id: request.head.id, logger: logger)
+                        response.select(by: request.head.headers)
                         leftovers.remove()
                         exchange.deliver(response)
                     })

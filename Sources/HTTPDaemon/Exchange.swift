@@ -33,6 +33,8 @@ final class Exchange: Sendable {
         var head: CheckedHead?
         var receiver: BodyReceiver?
         var meter: BodyMeter?
+        /// Makes the answer of the whole request.
+        var handler: (@Sendable (Request) -> Answer)?
         var status = 0
         var sentBytes = 0
     }
@@ -76,19 +78,22 @@ final class Exchange: Sendable {
         let plan = core.isStopping ? .refuse(Refusal.stopping.response) : core.plan(checked.head)
         return state.withLock { state in
             state.head = checked
-            if case .refuse(let response) = plan {
+            let body: BodyPlan
+            switch plan {
+            case .refuse(let response):
                 let prepared = PreparedResponse(response, id: checked.head.id, logger: core.logger)
                 guard checked.framing == .none else { return Self.answerEarly(prepared, &state) }
                 state.phase = .answered(prepared)
                 return .goOn
+            case .accept(let plan, let answer): (body, state.handler) = (plan, answer)
             }
-            if case .files(_, _, let meter) = plan { state.meter = meter }
+            if case .files(_, _, let meter) = body { state.meter = meter }
             var declared: Int?
             if case .length(let bytes) = checked.framing { declared = bytes }
             do throws(BodyError) {
                 if checked.framing != .none {
                     state.receiver = try BodyReceiver(
-                        plan: plan, head: checked.head, declared: declared, partLimit: core.settings.partLimit,
+                        plan: body, head: checked.head, declared: declared, partLimit: core.settings.partLimit,
                         write: core.write)
                 }
                 state.phase = .body
@@ -128,13 +133,13 @@ final class Exchange: Sendable {
         state.withLock { state in
             switch state.phase {
             case .body:
-                guard let head = state.head?.head, !core.isClosing else { return .close }
+                guard let head = state.head?.head, let handler = state.handler, !core.isClosing else { return .close }
                 do throws(BodyError) {
                     let body = try state.receiver?.finish() ?? .none
                     let files = state.receiver?.abandon() ?? []
                     suspend()
                     state.phase = .answering(resume: resume, isPromised: false)
-                    core.answer(Request(head: head, body: body), files: files, of: self)
+                    core.answer(Request(head: head, body: body), by: handler, files: files, of: self)
                     return .goOn
                 } catch {
                     return Self.send(core.prepare(error, id: head.id), &state)

@@ -4,12 +4,12 @@ import Synchronization
 
 /// A small HTTP/1.1 server for one application.
 ///
-/// For each request the application is asked twice: `plan`, when the head is there, says what to do with the body;
-/// `answer`, when the body is there too, makes the response. Heads, lengths, bodies on disk, slow and vanished clients
-/// are the daemon's care, so that `answer` sees whole and well-formed requests only. There is no TLS: a proxy in front
+/// For each request the application is asked once, when the head is there: its plan says what to do with the body, and what
+/// makes the response when the body is there too. So what was found out from the head need not be found again. Heads, lengths, bodies on disk, slow and vanished clients
+/// are the daemon's care, so that the answer's maker sees whole and well-formed requests only. There is no TLS: a proxy in front
 /// does that.
 ///
-/// Sockets are served by few threads with epoll. Clients that wait, send or read cost none; `answer` runs on
+/// Sockets are served by few threads with epoll. Clients that wait, send or read cost none; answers are made on
 /// ``DaemonSettings/handlerThreads`` threads and may block.
 ///
 /// What libmicrohttpd cannot read at all (a request line or a length that is none, a head too long, another major
@@ -38,17 +38,15 @@ public final class HTTPDaemon: Sendable {
     ///   - isExempt: whether ``DaemonSettings/connectionsPerAddressLimit`` does not count for an address, as of a proxy.
     ///   - plan: asked when a head has come, before any of the body; runs on a thread that serves sockets, so it must
     ///     not block.
-    ///   - answer: asked when the request is complete; may block, or promise a response for later. Files of the request
-    ///     that it does not rename are removed when it returns.
     /// - Throws: ``DaemonError``: a setting out of range, an unknown host, a port in use.
     public convenience init(
         settings: DaemonSettings, logger: Logger, isVital: @escaping @Sendable (RequestHead) -> Bool = { _ in false },
         isExempt: @escaping @Sendable (String) -> Bool = { _ in false },
-        plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Answer
+        plan: @escaping @Sendable (RequestHead) -> RequestPlan
     ) throws(DaemonError) {
         try self.init(
             settings: settings, logger: logger, write: { Glibc.write($0, $1.baseAddress, $1.count) },
-            application: Application(isVital: isVital, isExempt: isExempt, plan: plan, answer: answer))
+            application: Application(isVital: isVital, isExempt: isExempt, plan: plan))
     }
 
     init(

@@ -49,13 +49,20 @@ public struct Headers: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     }
 }
 
-/// What to do with the body of a request; decided by its head, before a byte of the body is read.
+/// What to do with a request; decided by its head, before a byte of its body is read.
+public enum RequestPlan: Sendable {
+    /// Answers without reading the body; the connection is closed if there is one.
+    case refuse(Response)
+    /// Takes the body, then has `answer` make the response of the whole request: that may block, or promise the response
+    /// for later. Files of the request that it does not rename are removed when it returns, or when its promise is kept.
+    case accept(BodyPlan, answer: @Sendable (Request) -> Answer)
+}
+
+/// What to do with the body of a request.
 ///
 /// A body whose declared length is above the limit is answered 413 at once; one without a declared length is counted
 /// and answered 413 as soon as it passes the limit. Limits are in bytes of the whole body.
 public enum BodyPlan: Sendable {
-    /// Answers without reading the body; the connection is closed if there is one.
-    case refuse(Response)
     /// No body is expected; one is answered 413.
     case none
     /// Keeps the body in memory, whatever its type.

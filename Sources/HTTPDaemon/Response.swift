@@ -7,7 +7,7 @@ import Foundation
 /// steer the connection are not taken from `headers`. A field with a name that is not a token, or a value with a control
 /// character, makes the answer a 500: it never reaches the client.
 ///
-/// A 200 with an `ETag` that is answered at once is cut to what the request asks for by `Range`, `If-Range` or
+/// A 200 with an `ETag` is cut to what the request asks for by `Range`, `If-Range` or
 /// `If-None-Match`: 206, 304 or 416.
 public struct Response: Sendable {
     /// The status, 200...599.

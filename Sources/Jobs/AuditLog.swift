@@ -45,36 +45,24 @@ public struct AuditEntry: Codable, Sendable, Equatable {
 
 /// Who did what: entries are appended and read, never changed, and removed only from the beginning once they were
 /// exported. Entries hold nothing of a patient.
-public struct AuditLog: Sendable {
-    private let add: @Sendable ([AuditEntry]) throws(JobStoreError) -> [AuditEntry]
-    private let read: @Sendable (Int, Int) throws(JobStoreError) -> [AuditEntry]
-    private let trim: @Sendable (Int) throws(JobStoreError) -> Void
-
-    /// A log over what a store can do.
-    ///
-    /// - Parameters:
-    ///   - add: ``append(_:)``.
-    ///   - read: ``entries(after:limit:)``.
-    ///   - trim: removes all entries up to this one, which were exported.
-    public init(
-        add: @escaping @Sendable ([AuditEntry]) throws(JobStoreError) -> [AuditEntry],
-        read: @escaping @Sendable (Int, Int) throws(JobStoreError) -> [AuditEntry],
-        trim: @escaping @Sendable (Int) throws(JobStoreError) -> Void
-    ) {
-        self.add = add
-        self.read = read
-        self.trim = trim
-    }
-
+public protocol AuditLog: Sendable {
     /// Adds entries with one sync of the disk, durable once the call has returned; all of them or none.
     ///
     /// - Returns: the entries with their numbers.
     @discardableResult
-    public func append(_ entries: [AuditEntry]) throws(JobStoreError) -> [AuditEntry] { try add(entries) }
+    func append(_ entries: [AuditEntry]) throws(JobStoreError) -> [AuditEntry]
 
     /// Entries in the order they were appended, from the first after `sequence`; 0 for the beginning.
-    public func entries(after sequence: Int = 0, limit: Int = 1_000) throws(JobStoreError) -> [AuditEntry] {
-        try read(sequence, limit)
+    func entries(after sequence: Int, limit: Int) throws(JobStoreError) -> [AuditEntry]
+
+    /// Removes all entries up to this one, which were exported. Their numbers are not given again.
+    func removeExported(through sequence: Int) throws(JobStoreError)
+}
+
+extension AuditLog {
+    /// The first thousand entries after a number; see ``entries(after:limit:)``.
+    public func entries(after sequence: Int = 0) throws(JobStoreError) -> [AuditEntry] {
+        try entries(after: sequence, limit: 1_000)
     }
 
     /// Moves entries from the beginning, up to the first that is not older than `time`, into a file of JSON lines.
@@ -86,8 +74,8 @@ public struct AuditLog: Sendable {
     /// - Returns: the file and how many entries are in it; nil if none is so old.
     /// - Throws: ``JobStoreError``, or an error of the file system; nothing is removed then.
     public func export(olderThan time: Date, to folder: URL) throws -> (file: URL, entries: Int)? {
-        guard let first = try entries(limit: 1).first, first.time < time else { return nil }
-        let name = try Self.freeName(for: first, in: folder)
+        guard let first = try entries(after: 0, limit: 1).first, first.time < time else { return nil }
+        let name = try freeName(for: first, in: folder)
         let begun = folder.appending(path: ".\(name)")
         defer { try? FileManager.default.removeItem(at: begun) }
         guard FileManager.default.createFile(atPath: begun.path, contents: nil, attributes: [.posixPermissions: 0o600])
@@ -110,20 +98,20 @@ public struct AuditLog: Sendable {
         guard place >= 0 else { throw CocoaError(.fileWriteUnknown) }
         defer { close(place) }
         guard fsync(place) == 0 else { throw CocoaError(.fileWriteUnknown) }
-        try trim(last)
+        try removeExported(through: last)
         return (file, count)
     }
+}
 
-    /// A name that no file has, or one with the same entry at its beginning.
-    private static func freeName(for first: AuditEntry, in folder: URL) throws -> String {
-        let line = try first.jsonLine()
-        let stem = "audit-\(String(format: "%012d", first.sequence))"
-        for number in 1... {
-            let name = number == 1 ? "\(stem).jsonl" : "\(stem)-\(number).jsonl"
-            guard let handle = try? FileHandle(forReadingFrom: folder.appending(path: name)) else { return name }
-            defer { try? handle.close() }
-            if try handle.read(upToCount: line.count) == line { return name }
-        }
-        preconditionFailure("the numbers have no end")
+/// A name that no file has, or one with the same entry at its beginning.
+private func freeName(for first: AuditEntry, in folder: URL) throws -> String {
+    let line = try first.jsonLine()
+    let stem = "audit-\(String(format: "%012d", first.sequence))"
+    for number in 1... {
+        let name = number == 1 ? "\(stem).jsonl" : "\(stem)-\(number).jsonl"
+        guard let handle = try? FileHandle(forReadingFrom: folder.appending(path: name)) else { return name }
+        defer { try? handle.close() }
+        if try handle.read(upToCount: line.count) == line { return name }
     }
+    preconditionFailure("the numbers have no end")
 }

@@ -87,11 +87,6 @@ public protocol JobStore: Sendable {
     /// - Throws: ``JobStoreError/notFinished(_:)``.
     func remove(_ id: JobID, at now: Date) throws(JobStoreError)
 
-    /// At the start of the only process that works on this store: queues again what an earlier process left running.
-    /// The attempts stay counted. Returns the jobs that changed.
-    @discardableResult
-    func releaseAll(at now: Date) throws(JobStoreError) -> [Job]
-
     /// Throws if jobs cannot be claimed, counted or listed, or if damage was met since the store was opened.
     func check() throws(JobStoreError)
 
@@ -121,6 +116,10 @@ public protocol JobStore: Sendable {
     @discardableResult
     func trimEvents(olderThan time: Date) throws(JobStoreError) -> Int
 }
+
+/// Jobs, the webhooks of their ends, and who did what: one value, as an end and its webhook are one transaction. Whoever
+/// needs one of the three is given only that.
+public typealias Store = JobStore & Outbox & AuditLog
 
 extension JobStore {
     /// Accepts a job where only the number of waiting jobs is limited; see ``enqueue(_:limits:)``.

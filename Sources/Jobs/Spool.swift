@@ -129,32 +129,6 @@ public struct Spool: Sendable {
         let (bytes, overflow) = Int(clamping: status.f_bavail).multipliedReportingOverflow(by: Int(status.f_frsize))
         return overflow ? .max : bytes
     }
-
-    /// Keeps every other process out of the folder until the returned value is gone, also by a crash.
-    ///
-    /// - Throws: ``SpoolError/inUse(folder:)`` if another value holds the lock, in this process or another.
-    public func lock() throws(SpoolError) -> SpoolLock {
-        try SpoolLock(folder: folder)
-    }
-}
-
-/// The right to be the only server of a data folder; given up when the value is gone.
-public final class SpoolLock: Sendable {
-    private let descriptor: Int32
-
-    fileprivate init(folder: URL) throws(SpoolError) {
-        let descriptor = open(folder.appending(path: "lock").path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SpoolError("lock the data folder", code: errno) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
-            close(descriptor)
-            if code == EWOULDBLOCK { throw .inUse(folder: folder.path) }
-            throw SpoolError("lock the data folder", code: code)
-        }
-        self.descriptor = descriptor
-    }
-
-    deinit { close(descriptor) }
 }
 
 /// Whether a name stays inside the folder it is used in.

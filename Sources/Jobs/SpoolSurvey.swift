@@ -18,7 +18,7 @@ public struct SpoolSurvey: Sendable, Equatable {
     public var withoutFolder: [JobID] = []
 }
 
-/// What ``Spool/sweep(_:aside:)`` did.
+/// What ``SingleHost/sweep(_:aside:)`` did.
 public struct Swept: Sendable, Equatable {
     /// Uploads in flight, folders and hidden files that were removed.
     public var removed = 0
@@ -53,44 +53,6 @@ extension Spool {
         }
         survey.withoutFolder = missing.sorted()
         return survey
-    }
-
-    /// Clears what a crash left behind: removes every upload in flight, the folders of removed jobs and unanswered
-    /// uploads, and hidden files in those of known jobs; moves folders that cannot be told to `leftovers`.
-    ///
-    /// To be called at start-up, before uploads are accepted, with the survey of a store that was found to be sound.
-    ///
-    /// - Parameter day: under which day folders are set aside.
-    public func sweep(_ survey: SpoolSurvey, aside day: Date) throws(SpoolError) -> Swept {
-        var swept = Swept()
-        for name in try names(in: incoming) {
-            try removeTree(incoming.appending(path: name))
-            swept.removed += 1
-        }
-        for id in survey.removed + survey.unanswered {
-            try remove(id)
-            swept.removed += 1
-        }
-        for id in survey.lost + survey.unnoted {
-            try setAside(id, day: day)
-            swept.setAside += 1
-        }
-        for id in survey.known {
-            let found = try names(in: folder(of: id))
-            if found.contains(JobNote.unanswered) {
-                try accepted(id)
-            } else if !found.contains(JobNote.name) {
-                swept.unnoted.append(id)
-            }
-            // What a killed run had begun to write is hidden until it is renamed; no finished file is.
-            for name in found where name.hasPrefix(".") && name != JobNote.unanswered {
-                try removeTree(folder(of: id).appending(path: name))
-                swept.removed += 1
-            }
-        }
-        try syncFolder(incoming)
-        try syncFolder(jobs)
-        return swept
     }
 
     /// Writes the note of a job that an earlier version accepted. Not synced: it is written again if it is lost.

@@ -70,14 +70,6 @@ public struct WatchedJobStore: JobStore {
         changed(id)
     }
 
-    /// Queues again what an earlier process left running, and tells of each.
-    @discardableResult
-    public func releaseAll(at now: Date) throws(JobStoreError) -> [Job] {
-        let jobs = try base.releaseAll(at: now)
-        for job in jobs { changed(job.id) }
-        return jobs
-    }
-
     // MARK: - What does not
 
     /// Reports progress and extends the lease: no change of state.

@@ -3,45 +3,70 @@ import GRDB
 import Jobs
 
 /// The table `audit`. Its triggers refuse every change, and the removal of what was not exported, whoever asks.
-extension SQLiteJobStore {
-    /// The audit log kept with these jobs.
-    public var audit: AuditLog {
-        AuditLog(
-            add: { (entries) throws(JobStoreError) in try self.write { db in try AuditTable.append(entries, in: db) } },
-            read: { (last, limit) throws(JobStoreError) in
-                try self.read { db in try AuditTable.entries(after: last, limit: limit, in: db) }
-            },
-            trim: { (last) throws(JobStoreError) in try self.write { db in try AuditTable.trim(through: last, in: db) }
-            })
+extension SQLiteJobStore: AuditLog {
+    /// Adds entries in one transaction.
+    @discardableResult
+    public func append(_ entries: [AuditEntry]) throws(JobStoreError) -> [AuditEntry] {
+        try write { db in try AuditTable.append(entries, in: db) }
     }
 
-    /// The audit log of a database that a server may be at work on. Only the export's end writes to it; nothing else does.
+    /// Entries in their order, by the table's key.
+    public func entries(after sequence: Int, limit: Int) throws(JobStoreError) -> [AuditEntry] {
+        try read { db in try AuditTable.entries(after: sequence, limit: limit, in: db) }
+    }
+
+    /// Removes what was exported.
+    public func removeExported(through sequence: Int) throws(JobStoreError) {
+        try write { db in try AuditTable.trim(through: sequence, in: db) }
+    }
+}
+
+/// The audit log in a database's file that a server may be at work on. Reading changes nothing.
+public struct AuditFile: AuditLog {
+    private let file: URL
+    private let reading: DatabaseQueue
+
+    /// Opens the log to read it.
     ///
     /// - Throws: ``JobStoreError/newerSchema`` and ``JobStoreError/olderSchema`` if another version of the program wrote
     ///   it; ``JobStoreError/unavailable(code:)`` if it is no database of jobs.
-    public static func audit(of file: URL) throws(JobStoreError) -> AuditLog {
-        @Sendable func queue(isReadonly: Bool) throws(JobStoreError) -> DatabaseQueue {
-            try translatingErrors(file) {
-                var configuration = Configuration()
-                configuration.readonly = isReadonly
-                configuration.busyMode = .timeout(20)
-                configuration.prepareDatabase { try $0.execute(sql: "PRAGMA secure_delete = ON") }
-                return try DatabaseQueue(path: file.path, configuration: configuration)
-            }
+    public init(_ file: URL) throws(JobStoreError) {
+        self.file = file
+        reading = try translatingErrors(file) {
+            let queue = try Self.queue(file, isReadonly: true)
+            try queue.read(checkSchema)
+            return queue
         }
-        let reading = try queue(isReadonly: true)
-        try translatingErrors(file) { try reading.read(checkSchema) }
-        return AuditLog(
-            add: { (_) throws(JobStoreError) in preconditionFailure("only a server appends") },
-            read: { (last, limit) throws(JobStoreError) in
-                try translatingErrors(file) {
-                    try reading.read { try AuditTable.entries(after: last, limit: limit, in: $0) }
-                }
-            },
-            trim: { (last) throws(JobStoreError) in
-                let writing = try queue(isReadonly: false)
-                try translatingErrors(file) { try writing.write { try AuditTable.trim(through: last, in: $0) } }
-            })
+    }
+
+    /// Adds entries beside the server's own.
+    @discardableResult
+    public func append(_ entries: [AuditEntry]) throws(JobStoreError) -> [AuditEntry] {
+        try writing { try AuditTable.append(entries, in: $0) }
+    }
+
+    /// Entries in their order.
+    public func entries(after sequence: Int, limit: Int) throws(JobStoreError) -> [AuditEntry] {
+        try translatingErrors(file) {
+            try reading.read { try AuditTable.entries(after: sequence, limit: limit, in: $0) }
+        }
+    }
+
+    /// Removes what was exported.
+    public func removeExported(through sequence: Int) throws(JobStoreError) {
+        try writing { try AuditTable.trim(through: sequence, in: $0) }
+    }
+
+    private func writing<Result>(_ body: (Database) throws -> Result) throws(JobStoreError) -> Result {
+        try translatingErrors(file) { try Self.queue(file, isReadonly: false).write(body) }
+    }
+
+    private static func queue(_ file: URL, isReadonly: Bool) throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.readonly = isReadonly
+        configuration.busyMode = .timeout(20)
+        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA secure_delete = ON") }
+        return try DatabaseQueue(path: file.path, configuration: configuration)
     }
 }
 

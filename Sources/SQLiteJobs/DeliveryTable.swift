@@ -66,15 +66,9 @@ enum DeliveryTable {
     }
 }
 
-extension SQLiteJobStore {
-    /// The webhooks of this store's jobs.
-    public var outbox: Outbox {
-        Outbox(
-            take: takeDelivery, settle: settleDelivery, giveUp: giveUpDeliveries, dead: deadLetters,
-            revive: reviveDelivery, count: countDeliveries)
-    }
-
-    private func countDeliveries() throws(JobStoreError) -> (pending: Int, dead: Int) {
+extension SQLiteJobStore: Outbox {
+    /// Counted over the whole table, which holds what is not yet delivered only.
+    public func deliveryCounts() throws(JobStoreError) -> (pending: Int, dead: Int) {
         try read { db in
             let row = try Row.fetchOne(
                 db, sql: "SELECT count(*) - total(is_dead) AS pending, total(is_dead) AS dead FROM delivery")
@@ -82,7 +76,8 @@ extension SQLiteJobStore {
         }
     }
 
-    private func takeDelivery(
+    /// Takes what has been due longest, by an index.
+    public func nextDelivery(
         at now: Date, lease: Duration, besides receivers: Set<String>
     ) throws(JobStoreError) -> WebhookDelivery? {
         // A sender asks often and mostly in vain: that needs no transaction that keeps writers out.
@@ -106,11 +101,12 @@ extension SQLiteJobStore {
             .map(DeliveryTable.delivery)
     }
 
-    private func giveUpDeliveries(
-        to receiver: String, triedSince time: Date, _ reason: String
+    /// Makes dead letters of what no sender holds.
+    @discardableResult
+    public func giveUp(
+        _ receiver: String, triedSince time: Date, _ reason: String
     ) throws(JobStoreError) -> Int {
         try write { db in
-            // What a sender holds is its own to settle.
             let sql = """
                 UPDATE delivery SET is_dead = true, failure = ?
                 WHERE is_dead = false AND receiver = ? AND since_ms <= ? AND token IS NULL
@@ -120,9 +116,8 @@ extension SQLiteJobStore {
         }
     }
 
-    private func settleDelivery(
-        _ delivery: WebhookDelivery, as next: WebhookDelivery?
-    ) throws(JobStoreError) -> Bool {
+    /// Writes what became of an attempt, if the row still carries its token.
+    public func settle(_ delivery: WebhookDelivery, as next: WebhookDelivery?) throws(JobStoreError) -> Bool {
         // The URL may hold a secret of the client.
         defer { if next == nil { purgeSoon() } }
         return try write { db in
@@ -138,14 +133,16 @@ extension SQLiteJobStore {
         }
     }
 
-    private func deadLetters(after id: Int, limit: Int) throws(JobStoreError) -> [WebhookDelivery] {
+    /// Deliveries that were given up, by the table's key.
+    public func deadLetters(after id: Int, limit: Int) throws(JobStoreError) -> [WebhookDelivery] {
         try read { db in
             let sql = "SELECT * FROM delivery WHERE is_dead = true AND id > ? ORDER BY id LIMIT ?"
             return try Row.fetchAll(db, sql: sql, arguments: [id, max(0, limit)]).map(DeliveryTable.delivery)
         }
     }
 
-    private func reviveDelivery(_ id: Int, at now: Date) throws(JobStoreError) -> Bool {
+    /// Has a dead letter tried again.
+    public func revive(_ id: Int, at now: Date) throws(JobStoreError) -> Bool {
         try write { db in
             let row = try Row.fetchOne(db, sql: "SELECT * FROM delivery WHERE id = ?", arguments: [id])
             guard let delivery = try row.map(DeliveryTable.delivery)?.revived(at: now) else { return false }

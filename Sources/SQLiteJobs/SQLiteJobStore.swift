@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// This file accepts jobs and finds them; JobChanges.swift has what changes them, QueueQueries.swift what is known of the
 /// queue as a whole, and each other table has a file.
-public final class SQLiteJobStore: JobStore {
+public final class SQLiteJobStore: SingleHostStore {
     private let pool: DatabasePool
     private let file: URL
     /// The first damage that was met.

@@ -22,7 +22,7 @@ public final class HeparService: Sendable {
     private let places: Places
     private let auditDesk: AuditDesk
     private let storage: Storage
-    private let lock: SpoolLock
+    private let host: SingleHost
 
     /// The port that is listened on.
     public var port: Int { daemon.port }
@@ -30,25 +30,25 @@ public final class HeparService: Sendable {
     /// Recovers what an earlier process left, starts the workers, and listens.
     ///
     /// - Parameters:
-    ///   - store: where jobs are kept; only this process may use it.
+    ///   - base: where jobs are kept; only this process may use it.
     ///   - program: `hepar`, whose commands `import-dicom` and `work` do apart from this process whatever reads uploads.
     /// - Throws: ``SpoolError/inUse(folder:)`` if another server works on the folder; ``ImplausibleDatabase``, and then
     ///   nothing was changed; ``DaemonError``.
     public init(
-        _ config: ServiceConfig, store: any JobStore, outbox: Outbox, audit: AuditLog, spool: Spool,
-        segmenter: Segmenter, program: URL, logger: Logger
+        _ config: ServiceConfig, store base: any Store & SingleHostStore, spool: Spool, segmenter: Segmenter,
+        program: URL, logger: Logger
     ) throws {
         let gate = try Gate(config, logger: logger)
-        lock = try spool.lock()
+        host = try SingleHost(of: spool)
         let metrics = ServiceMetrics()
         let courier = gate.sender.map {
             WebhookCourier(
-                outbox: outbox, targets: gate.webhooks, sender: $0, outcomes: metrics.webhookDeliveries, logger: logger)
+                outbox: base, targets: gate.webhooks, sender: $0, outcomes: metrics.webhookDeliveries, logger: logger)
         }
         self.courier = courier
         let watch = JobWatch()
         self.watch = watch
-        let store = WatchedJobStore(store) {
+        let store = WatchedJobStore(base) {
             watch.changed($0)
             courier?.wake()
         }
@@ -61,8 +61,8 @@ public final class HeparService: Sendable {
             file: data.appending(path: "retention.clock"), lastEvent: try store.lastEventTime(), now: Date())
         // A store that cannot answer, or is not of this folder, stops the start: files of accepted jobs must never be taken
         // for leftovers.
-        let found = try spool.recover(with: store, dataFolder: config.dataFolder, day: Date())
-        let requeued = try store.releaseAll(at: Date())
+        let found = try host.recover(store, dataFolder: config.dataFolder, day: Date())
+        let requeued = try host.release(base, at: Date())
         logger.info("recovered", metadata: ["requeued": "\(requeued.count)", "leftovers": "\(found.swept.removed)"])
         if found.swept.setAside > 0 {
             logger.warning("folders without a job set aside", metadata: ["folders": "\(found.swept.setAside)"])
@@ -85,7 +85,7 @@ public final class HeparService: Sendable {
             freeSpaceMiB: config.freeSpaceMiB, key: key, slices: metrics.slices)
         let storage = Storage(store: store, spool: spool, standardMiB: config.storedMiB, logger: logger)
         self.storage = storage
-        let auditDesk = AuditDesk(audit, keepDays: config.auditKeepDays, folder: data, logger: logger)
+        let auditDesk = AuditDesk(base, keepDays: config.auditKeepDays, folder: data, logger: logger)
         self.auditDesk = auditDesk
         workers = WorkerPool(
             store: store, spool: spool, workers: config.workers, lease: .seconds(config.leaseSeconds),
@@ -107,11 +107,11 @@ public final class HeparService: Sendable {
             workers: config.workers)
         let routes = Routes(
             Interface(
-                store: store, outbox: outbox, audit: audit, spool: spool, storage: storage, gate: gate,
+                store: store, outbox: base, audit: base, spool: spool, storage: storage, gate: gate,
                 workers: workers, watch: watch, auditDesk: auditDesk, metrics: metrics, segmenter: segmenter,
                 workshop: workshop, cores: cores, importer: DicomImporter(executable: program), incidents: incidents,
                 places: places, budget: budget, key: key, retentionClock: clock, limits: limits, logger: logger))
-        let jobMetrics = try JobMetrics(metrics, store: store, outbox: outbox, spool: spool)
+        let jobMetrics = try JobMetrics(metrics, store: store, outbox: base, spool: spool)
         metrics.registry.onExposition {
             jobMetrics.refresh()
             routes.noteReadiness()
@@ -131,8 +131,7 @@ public final class HeparService: Sendable {
         settings.idleTimeoutSeconds = config.idleTimeoutSeconds
         daemon = try HTTPDaemon(
             settings: settings, logger: logger, isVital: { Routes.isVital($0) },
-            isExempt: { gate.doorkeeper.isTrustedProxy($0) }, plan: { routes.plan($0) },
-            answer: { routes.answer($0) })
+            isExempt: { gate.doorkeeper.isTrustedProxy($0) }, plan: { routes.plan($0) })
         auditDesk.start()
         storage.startMeasuring()
         workers.start()

@@ -45,7 +45,7 @@ struct Audit: AsyncParsableCommand {
         guard FileManager.default.fileExists(atPath: file.path) else {
             throw UserError("There is no job database in \(config.dataFolder). Name the folder in data.folder.")
         }
-        let log = try SQLiteJobStore.audit(of: file)
+        let log = try AuditFile(file)
         if let export { return try move(log, to: URL(filePath: export)) }
         var last = after
         while case let entries = try log.entries(after: last), let final = entries.last {
@@ -56,7 +56,7 @@ struct Audit: AsyncParsableCommand {
         }
     }
 
-    private func move(_ log: AuditLog, to folder: URL) throws {
+    private func move(_ log: some AuditLog, to folder: URL) throws {
         guard FileManager.default.isWritableFile(atPath: folder.path) else {
             throw UserError("\(folder.path) cannot be written. Choose a folder that exists and that you may write to.")
         }

@@ -49,7 +49,7 @@ struct Recovery {
 
     private let data: URL
     private let spool: Spool
-    private let lock: SpoolLock
+    private let host: SingleHost
     private let found: DatabaseSurvey
     private let folders: SpoolSurvey
     private let succeeded, waiting, useless: Int
@@ -67,7 +67,7 @@ struct Recovery {
             throw UserError("\(data.path) is another user's. Run this as that user: sudo -u USER hepar recover ...")
         }
         spool = try Spool(folder: data)
-        lock = try spool.lock()
+        host = try SingleHost(of: spool)
         let found = try DatabaseSurvey(of: data.appending(path: Self.database))
         self.found = found
         folders = try spool.survey(names: found.jobs) { found.removed.contains($0) }

@@ -61,7 +61,7 @@ struct Serve: AsyncParsableCommand {
         let spool = try Spool(folder: data)
         let store = try SQLiteJobStore(file: data.appending(path: "jobs.sqlite"))
         let service = try HeparService(
-            config, store: store, outbox: store.outbox, audit: store.audit, spool: spool, segmenter: segmenter,
+            config, store: store, spool: spool, segmenter: segmenter,
             program: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath(), logger: logger)
         logger.notice(
             "listening",

@@ -6,7 +6,7 @@ import Foundation
 import HTTPDaemon
 import Jobs
 import Logging
-import SQLiteJobs
+import MemoryJobs
 import Segmentation
 import Telemetry
 import TestSupport
@@ -19,7 +19,7 @@ import Work
 /// real program.
 struct InProcess {
     let routes: Routes
-    let store: any JobStore
+    let store: InMemoryStore
     let spool: Spool
     private let places: Places
 
@@ -34,14 +34,14 @@ struct InProcess {
     init(in folder: URL, tokens: TokenWatch? = nil) throws {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         spool = try Spool(folder: folder)
-        let sqlite = try SQLiteJobStore(file: folder.appending(path: "jobs.sqlite"))
-        store = sqlite
+        let store = InMemoryStore()
+        self.store = store
         places = Places(threads: 3)
-        let audit = AuditDesk(sqlite.audit, keepDays: 0, folder: folder, logger: logger)
+        let audit = AuditDesk(store, keepDays: 0, folder: folder, logger: logger)
         audit.start()
         routes = Routes(
             Interface(
-                store: store, outbox: sqlite.outbox, audit: sqlite.audit, spool: spool,
+                store: store, outbox: store, audit: store, spool: spool,
                 storage: Storage(store: store, spool: spool, standardMiB: 0, logger: logger),
                 gate: Gate(doorkeeper: Doorkeeper(tokens: tokens), webhooks: .none, sender: nil),
                 workers: WorkerPool(

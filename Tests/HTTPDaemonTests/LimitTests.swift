@@ -153,8 +153,10 @@ import Testing
         // Where the machine has no IPv6, the daemon says so.
         do {
             let daemon = try HTTPDaemon(
-                settings: DaemonSettings(host: "::", port: 0), logger: .silent, plan: { _ in .none },
-                answer: { .now(.data(200, Data($0.head.peerAddress.utf8), type: "text/plain")) })
+                settings: DaemonSettings(host: "::", port: 0), logger: .silent,
+                plan: { head in
+                    .accept(.none) { _ in .now(.data(200, Data(head.peerAddress.utf8), type: "text/plain")) }
+                })
             let client = TestClient(port: daemon.port)
             client.send(lines: "GET / HTTP/1.1\nHost: a\n\n")
             #expect(client.answer()?.text == "127.0.0.1")
@@ -174,8 +176,7 @@ import Testing
     @Test func refusesToStart() throws {
         func start(_ settings: DaemonSettings) throws {
             _ = try HTTPDaemon(
-                settings: settings, logger: .silent, plan: { _ in .none },
-                answer: { _ in .now(Response(status: 200)) })
+                settings: settings, logger: .silent, plan: { _ in .accept(.none) { _ in .now(Response(status: 200)) } })
         }
         let server = try TestServer()
         #expect { try start(DaemonSettings(host: "127.0.0.1", port: server.port)) } throws: { error in

@@ -35,7 +35,7 @@ import Testing
         #expect(Selection(["Range": "bytes=-1"], tag: "\"a\"", bytes: 0) == .unsatisfiable)
     }
 
-    @Test(arguments: ["/tagged", "/tagged-file"]) func overASocket(path: String) throws {
+    @Test(arguments: ["/tagged", "/tagged-file", "/tagged-later"]) func overASocket(path: String) throws {
         let server = try TestServer()
         let bytes = Array(UInt8(0)..<100)
         try Data(bytes).write(to: server.folder.appendingPathComponent("served"))

@@ -36,11 +36,16 @@ final class TestServer: Sendable {
             write: write ?? { Glibc.write($0, $1.baseAddress, $1.count) },
             application: Application(
                 isVital: { $0.path == "/vital" }, isExempt: isExempt,
-                plan: { head in plan ?? Self.plan(head, uploads: uploads) },
-                answer: { request in
-                    handled.add(request.head.path)
-                    if ["/later", "/later-upload"].contains(request.head.path) { return .later { later.keep($0) } }
-                    return .now(Self.answer(request, folder: folder, gate: gate))
+                plan: { head in
+                    if head.path == "/refused" { return .refuse(.problem(403, detail: "Not here.", code: "refused")) }
+                    return .accept(plan ?? Self.plan(head, uploads: uploads)) { request in
+                        handled.add(request.head.path)
+                        if head.path.hasPrefix("/later") { return .later { later.keep($0) } }
+                        if head.path == "/tagged-later" {
+                            return .later { $0.send(Self.answer(request, folder: folder, gate: gate)) }
+                        }
+                        return .now(Self.answer(request, folder: folder, gate: gate))
+                    }
                 }))
     }
 
@@ -61,7 +66,6 @@ final class TestServer: Sendable {
         case "/memory": .memory(limit: memoryLimit)
         case "/upload", "/keep", "/later-upload": .files(folder: uploads, limit: uploadLimit)
         case "/small-upload": .files(folder: uploads, limit: 20_000)
-        case "/refused": .refuse(.problem(403, detail: "Not here.", code: "refused"))
         case "/lost": .files(folder: uploads.appendingPathComponent("missing"), limit: uploadLimit)
         default: .none
         }
@@ -82,7 +86,7 @@ final class TestServer: Sendable {
             return Response(status: rename(url.path, kept.path) == 0 ? 201 : 500)
         case "/file": return .file(200, folder.appendingPathComponent("served"), type: "application/octet-stream")
         case "/gone": return .file(200, folder.appendingPathComponent("gone"), type: "application/octet-stream")
-        case "/tagged":
+        case "/tagged", "/tagged-later":
             return .data(200, Data(UInt8(0)..<100), type: "application/octet-stream", headers: ["ETag": "\"tag\""])
         case "/tagged-file":
             let file = folder.appendingPathComponent("served")

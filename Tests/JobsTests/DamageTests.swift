@@ -25,7 +25,7 @@ import Testing
             try store.remove(id)
             removed.append(id)
         }
-        _ = try store.audit.append([AuditEntry(actor: "a", action: "job.submit", outcome: "ok")])
+        _ = try store.append([AuditEntry(actor: "a", action: "job.submit", outcome: "ok")])
         try store.close()
         return (file, kept, removed)
     }

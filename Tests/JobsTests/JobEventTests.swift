@@ -101,12 +101,13 @@ import Testing
     }
 
     /// Whoever reads after each notice has all events up to the job's last, and no job changes without a notice.
-    @Test func watcherIsToldAfterTheEventIsThere() throws {
+    @Test(arguments: StoreKind.whole)
+    func watcherIsToldAfterTheEventIsThere(kind: StoreKind) throws {
         final class Seen: Sendable {
             let store = Mutex<(any JobStore)?>(nil)
             let told = Mutex<[(job: JobID, last: JobEvent.Kind?)]>([])
         }
-        try StoreKind.sqlite.withStore { base in
+        try kind.withStore { base in
             let seen = Seen()
             let store = WatchedJobStore(base) { job in
                 let last = try? base.events(after: 0, limit: 100).last { $0.job == job }

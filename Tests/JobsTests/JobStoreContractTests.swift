@@ -239,9 +239,9 @@ import Testing
         }
     }
 
-    @Test(arguments: StoreKind.allCases)
+    @Test(arguments: StoreKind.whole)
     func releaseAllQueuesAgainAndCountsTheAttempt(kind: StoreKind) throws {
-        try kind.withStore { store in
+        try kind.withWholeStore { store in
             let id = try store.enqueueOne().id
             let unwanted = try store.enqueueOne().id
             let waiting = try store.enqueueOne().id
@@ -260,9 +260,9 @@ import Testing
         }
     }
 
-    @Test(arguments: StoreKind.allCases)
+    @Test(arguments: StoreKind.whole)
     func releasedJobWithoutAttemptsLeftFails(kind: StoreKind) throws {
-        try kind.withStore { store in
+        try kind.withWholeStore { store in
             let id = try store.enqueueOne().id
             for attempt in 1...3 {
                 #expect(try store.claimOne()?.job.attempts == attempt)
@@ -401,10 +401,10 @@ import Testing
     }
 
     /// The first store is not closed: as after a crash, its log is still there beside the database.
-    @Test(arguments: StoreKind.allCases)
+    @Test(arguments: StoreKind.whole)
     func secondInstanceFindsEverything(kind: StoreKind) throws {
         try withTemporaryFolder { folder in
-            let crashed = try kind.open(in: folder)
+            let crashed = try kind.openWhole(in: folder)
             let running = try crashed.enqueueOne().id
             let waiting = try crashed.enqueueOne()
             let removed = try crashed.enqueueOne().id
@@ -412,7 +412,7 @@ import Testing
             _ = try crashed.cancel(removed, at: time(1))
             try crashed.remove(removed)
 
-            let store = try kind.open(in: folder)
+            let store = try kind.openWhole(in: folder)
             #expect(try store.job(running) == old.job)
             #expect(try store.job(waiting.id) == waiting)
             #expect(throws: JobStoreError.removed(removed)) { try store.job(removed) }

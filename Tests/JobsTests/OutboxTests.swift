@@ -1,16 +1,11 @@
 import Foundation
 import Jobs
-import SQLiteJobs
 import TestSupport
 import Testing
 
 /// Webhooks on their way, and the audit log.
 @Suite struct OutboxTests {
-    private func withStore(_ body: (SQLiteJobStore) throws -> Void) throws {
-        try withTemporaryFolder { try body(SQLiteJobStore(file: $0.appending(path: "jobs.sqlite"))) }
-    }
-
-    private func enqueue(_ store: SQLiteJobStore, webhook: String? = "https://example.org/h") throws -> JobID {
+    private func enqueue(_ store: any JobStore, webhook: String? = "https://example.org/h") throws -> JobID {
         let new = NewJob(
             options: Data(), hasReference: false, uploadBytes: 1, createdAt: time(), webhook: webhook)
         return try store.enqueue(new, queueLimit: 99).id
@@ -30,25 +25,26 @@ import Testing
     }
 
     /// What the receiver asks for lengthens the delay, within a day, and never shortens it.
-    @Test(arguments: [(nil, 10.0), (3, 10), (10, 10), (45, 45), (7_200, 7_200), (9_999_999, 86_400)])
-    func theReceiversPauseIsKept(seconds: Int?, delay: Double) throws {
-        try withStore { store in
+    @Test(arguments: StoreKind.whole, [(nil, 10.0), (3, 10), (10, 10), (45, 45), (7_200, 7_200), (9_999_999, 86_400)])
+    func theReceiversPauseIsKept(kind: StoreKind, pause: (seconds: Int?, delay: Double)) throws {
+        try kind.withWholeStore { store in
             _ = try enqueue(store)
             try store.runOne(.succeeded(result: Data()), to: 1)
-            let taken = try #require(try store.outbox.next(at: time(2), lease: lease))
-            let pause = seconds.map { Duration.seconds($0) }
-            let next = try store.outbox.failed(taken, "busy", at: time(3), notBefore: pause)
-            #expect(next?.dueAt == time(3 + delay) && next?.isDead == false)
-            #expect(try store.outbox.next(at: time(3 + delay - 0.01), lease: lease) == nil)
-            #expect(try store.outbox.next(at: time(3 + delay), lease: lease)?.attempts == 2)
+            let taken = try #require(try store.nextDelivery(at: time(2), lease: lease))
+            let asked = pause.seconds.map { Duration.seconds($0) }
+            let next = try store.failed(taken, "busy", at: time(3), notBefore: asked)
+            #expect(next?.dueAt == time(3 + pause.delay) && next?.isDead == false)
+            #expect(try store.nextDelivery(at: time(3 + pause.delay - 0.01), lease: lease) == nil)
+            #expect(try store.nextDelivery(at: time(3 + pause.delay), lease: lease)?.attempts == 2)
         }
     }
 
     // MARK: - Deliveries
 
-    @Test func eachEndOfAJobIsDelivered() throws {
-        try withStore { store in
-            #expect(try store.outbox.next(at: time(9), lease: lease) == nil)
+    @Test(arguments: StoreKind.whole)
+    func eachEndOfAJobIsDelivered(kind: StoreKind) throws {
+        try kind.withWholeStore { store in
+            #expect(try store.nextDelivery(at: time(9), lease: lease) == nil)
             let ids = try (0..<4).map { _ in try enqueue(store) }
             _ = try enqueue(store, webhook: nil)
             try store.runOne(.succeeded(result: Data()), to: 1)
@@ -60,7 +56,7 @@ import Testing
             _ = try store.cancel(ids[3], at: time(5))
 
             var deliveries: [WebhookDelivery] = []
-            while let next = try store.outbox.next(at: time(6), lease: lease) { deliveries.append(next) }
+            while let next = try store.nextDelivery(at: time(6), lease: lease) { deliveries.append(next) }
             #expect(deliveries.map(\.job) == Array(ids.prefix(3)))
             #expect(deliveries.map(\.state) == [.succeeded, .failed, .cancelled])
             #expect(deliveries.map(\.createdAt) == [time(1), time(2), time(3)])
@@ -71,24 +67,25 @@ import Testing
             }
 
             #expect(try store.finish(claim, .cancelled, at: time(7))?.state == .cancelled)
-            #expect(try store.outbox.next(at: time(7), lease: lease)?.job == ids[3])
+            #expect(try store.nextDelivery(at: time(7), lease: lease)?.job == ids[3])
             // A retried job ends, and tells it, once more.
             _ = try store.retry(ids[1], limits: QueueLimits(jobs: 9), at: time(8))
-            #expect(try store.outbox.next(at: time(8), lease: lease) == nil)
+            #expect(try store.nextDelivery(at: time(8), lease: lease) == nil)
             let other = try #require(try store.claimOne(at: 8))
             #expect(other.job.webhook == nil)
             try store.runOne(.succeeded(result: Data()), from: 8, to: 9)
-            let again = try #require(try store.outbox.next(at: time(9), lease: lease))
+            let again = try #require(try store.nextDelivery(at: time(9), lease: lease))
             #expect(again.job == ids[1] && again.state == .succeeded && again.id > 4)
         }
     }
 
-    @Test func jobsEndedByTheStoreAreDeliveredToo() throws {
-        try withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func jobsEndedByTheStoreAreDeliveredToo(kind: StoreKind) throws {
+        try kind.withWholeStore { store in
             let lost = try enqueue(store)
             _ = try store.claim(at: time(), lease: .seconds(1), maxAttempts: 1)
             _ = try store.claim(at: time(2), lease: .seconds(1), maxAttempts: 1)
-            let first = try store.outbox.next(at: time(2), lease: lease)
+            let first = try store.nextDelivery(at: time(2), lease: lease)
             #expect(first?.job == lost && first?.state == .failed)
 
             let source = try enqueue(store, webhook: nil)
@@ -97,134 +94,140 @@ import Testing
                 options: Data(), hasReference: false, uploadBytes: 1, createdAt: time(3),
                 webhook: "https://example.org/c")
             _ = try store.enqueueFinished(copy, copying: source, limits: QueueLimits(jobs: 9))
-            let second = try store.outbox.next(at: time(3), lease: lease)
+            let second = try store.nextDelivery(at: time(3), lease: lease)
             #expect(second?.job == copy.id && second?.state == .succeeded && second?.url == "https://example.org/c")
         }
     }
 
-    @Test func deliveredIsForgotten() throws {
-        try withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func deliveredIsForgotten(kind: StoreKind) throws {
+        try kind.withWholeStore { store in
             _ = try enqueue(store)
             try store.runOne(.succeeded(result: Data()))
-            let delivery = try #require(try store.outbox.next(at: time(1), lease: lease))
-            #expect(try store.outbox.delivered(delivery))
-            #expect(try !store.outbox.delivered(delivery))
-            #expect(try store.outbox.next(at: time(1e6), lease: lease) == nil)
-            #expect(try store.outbox.deadLetters().isEmpty)
+            let delivery = try #require(try store.nextDelivery(at: time(1), lease: lease))
+            #expect(try store.delivered(delivery))
+            #expect(try !store.delivered(delivery))
+            #expect(try store.nextDelivery(at: time(1e6), lease: lease) == nil)
+            #expect(try store.deadLetters().isEmpty)
         }
     }
 
-    @Test func lostSenderIsFollowedByAnother() throws {
-        try withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func lostSenderIsFollowedByAnother(kind: StoreKind) throws {
+        try kind.withWholeStore { store in
             _ = try enqueue(store)
             try store.runOne(.succeeded(result: Data()))
-            let lost = try #require(try store.outbox.next(at: time(1), lease: lease))
+            let lost = try #require(try store.nextDelivery(at: time(1), lease: lease))
             #expect(lost.dueAt == time(31))
-            #expect(try store.outbox.next(at: time(30.999), lease: lease) == nil)
-            let second = try #require(try store.outbox.next(at: time(31), lease: lease))
+            #expect(try store.nextDelivery(at: time(30.999), lease: lease) == nil)
+            let second = try #require(try store.nextDelivery(at: time(31), lease: lease))
             #expect(second.id == lost.id && second.attempts == 2 && second.token != lost.token)
             // What the first still says changes nothing.
-            #expect(try !store.outbox.delivered(lost))
-            #expect(try store.outbox.failed(lost, "HTTP 500", at: time(32)) == nil)
-            #expect(try store.outbox.delivered(second))
+            #expect(try !store.delivered(lost))
+            #expect(try store.failed(lost, "HTTP 500", at: time(32)) == nil)
+            #expect(try store.delivered(second))
         }
     }
 
-    @Test func failuresAreTriedAgainUntilTheLetterIsDead() throws {
-        try withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func failuresAreTriedAgainUntilTheLetterIsDead(kind: StoreKind) throws {
+        try kind.withWholeStore { store in
             let job = try enqueue(store)
             try store.runOne(.succeeded(result: Data()))
             var now = 1.0
             for attempt in 1...WebhookDelivery.maxAttempts {
-                let delivery = try #require(try store.outbox.next(at: time(now), lease: lease))
+                let delivery = try #require(try store.nextDelivery(at: time(now), lease: lease))
                 #expect(delivery.attempts == attempt)
-                let next = try #require(try store.outbox.failed(delivery, "HTTP 503", at: time(now + 2)))
+                let next = try #require(try store.failed(delivery, "HTTP 503", at: time(now + 2)))
                 guard let delay = WebhookDelivery.delay(afterAttempt: attempt) else { break }
                 let due = now + 2 + delay / .seconds(1)
                 #expect(next.dueAt == time(due) && !next.isDead)
-                #expect(try store.outbox.deadLetters().isEmpty)
-                #expect(try store.outbox.next(at: time(due - 0.001), lease: lease) == nil)
+                #expect(try store.deadLetters().isEmpty)
+                #expect(try store.nextDelivery(at: time(due - 0.001), lease: lease) == nil)
                 now = due
             }
-            #expect(try store.outbox.next(at: time(1e9), lease: lease) == nil)
-            let dead = try #require(try store.outbox.deadLetters().first)
+            #expect(try store.nextDelivery(at: time(1e9), lease: lease) == nil)
+            let dead = try #require(try store.deadLetters().first)
             #expect(dead.isDead && dead.job == job && dead.attempts == 20 && dead.failure == "HTTP 503")
-            #expect(try store.outbox.deadLetters(after: dead.id).isEmpty)
+            #expect(try store.deadLetters(after: dead.id).isEmpty)
 
-            #expect(try store.outbox.retry(dead.id, at: time(now)))
-            #expect(try !store.outbox.retry(dead.id, at: time(now)))
-            #expect(try !store.outbox.retry(dead.id + 1, at: time(now)))
-            #expect(try store.outbox.deadLetters().isEmpty)
-            let again = try #require(try store.outbox.next(at: time(now), lease: lease))
+            #expect(try store.revive(dead.id, at: time(now)))
+            #expect(try !store.revive(dead.id, at: time(now)))
+            #expect(try !store.revive(dead.id + 1, at: time(now)))
+            #expect(try store.deadLetters().isEmpty)
+            let again = try #require(try store.nextDelivery(at: time(now), lease: lease))
             #expect(again.id == dead.id && again.attempts == 1)
-            #expect(try store.outbox.delivered(again))
+            #expect(try store.delivered(again))
         }
     }
 
     /// A delivery that brings every sender down is not tried for ever.
-    @Test func sendersLostInEveryAttemptEndInADeadLetter() throws {
-        try withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func sendersLostInEveryAttemptEndInADeadLetter(kind: StoreKind) throws {
+        try kind.withWholeStore { store in
             _ = try enqueue(store)
             try store.runOne(.succeeded(result: Data()))
             var now = 1.0
             var taken = 0
-            while try store.outbox.next(at: time(now), lease: lease) != nil {
+            while try store.nextDelivery(at: time(now), lease: lease) != nil {
                 taken += 1
                 now += 30
             }
             #expect(taken == 20)
-            #expect(try store.outbox.deadLetters().map(\.attempts) == [20])
+            #expect(try store.deadLetters().map(\.attempts) == [20])
         }
     }
 
     /// A job that was deleted before its end was told: the receiver still hears of it, also after a restart.
-    @Test func deliveriesOutliveTheirJobAndARestart() throws {
+    @Test(arguments: StoreKind.whole)
+    func deliveriesOutliveTheirJobAndARestart(kind: StoreKind) throws {
         try withTemporaryFolder { folder in
-            let file = folder.appending(path: "jobs.sqlite")
-            let crashed = try SQLiteJobStore(file: file)
+            let crashed = try kind.openWhole(in: folder)
             let kept = try enqueue(crashed)
             let removed = try enqueue(crashed)
             try crashed.runOne(.succeeded(result: Data()))
             try crashed.runOne(.succeeded(result: Data()))
             try crashed.remove(removed)
 
-            let store = try SQLiteJobStore(file: file)
-            let taken = try (0..<2).map { _ in try #require(try store.outbox.next(at: time(9), lease: lease)) }
+            let store = try kind.openWhole(in: folder)
+            let taken = try (0..<2).map { _ in try #require(try store.nextDelivery(at: time(9), lease: lease)) }
             #expect(taken.map(\.job) == [kept, removed] && taken.allSatisfy { $0.state == .succeeded })
-            for delivery in taken { #expect(try store.outbox.delivered(delivery)) }
-            #expect(try store.outbox.counts() == (0, 0))
+            for delivery in taken { #expect(try store.delivered(delivery)) }
+            #expect(try store.deliveryCounts() == (0, 0))
         }
     }
 
     /// What was given up goes with the event that it tells of, and what is still to be told does not.
-    @Test func deadLettersGoWithTheirEvents() throws {
-        try withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func deadLettersGoWithTheirEvents(kind: StoreKind) throws {
+        try kind.withWholeStore { store in
             for _ in 0..<2 { _ = try enqueue(store) }
             try store.runOne(.succeeded(result: Data()), to: 1)
-            let first = try #require(try store.outbox.next(at: time(1), lease: lease))
-            #expect(try store.outbox.giveUp(first.receiver, triedSince: time(1), "no") == 0, "a sender holds it")
-            try store.outbox.failed(first, "no", at: time(2))
-            #expect(try store.outbox.giveUp("http://other.example", triedSince: time(1), "no") == 0)
-            #expect(try store.outbox.giveUp(first.receiver, triedSince: time(0.9), "no") == 0)
-            #expect(try store.outbox.giveUp(first.receiver, triedSince: time(1), "too old") == 1)
-            #expect(try store.outbox.deadLetters().map(\.failure) == ["too old"])
+            let first = try #require(try store.nextDelivery(at: time(1), lease: lease))
+            #expect(try store.giveUp(first.receiver, triedSince: time(1), "no") == 0, "a sender holds it")
+            try store.failed(first, "no", at: time(2))
+            #expect(try store.giveUp("http://other.example", triedSince: time(1), "no") == 0)
+            #expect(try store.giveUp(first.receiver, triedSince: time(0.9), "no") == 0)
+            #expect(try store.giveUp(first.receiver, triedSince: time(1), "too old") == 1)
+            #expect(try store.deadLetters().map(\.failure) == ["too old"])
             try store.runOne(.succeeded(result: Data()), to: 3)
             try store.trimEvents(olderThan: time(1))
-            #expect(try store.outbox.deadLetters().count == 1)
+            #expect(try store.deadLetters().count == 1)
             try store.trimEvents(olderThan: time(1e6))
-            #expect(try store.outbox.deadLetters().isEmpty)
-            #expect(try store.outbox.counts() == (1, 0))
+            #expect(try store.deadLetters().isEmpty)
+            #expect(try store.deliveryCounts() == (1, 0))
         }
     }
 
     /// Other receivers' deliveries are found behind thousands for one that is passed over.
-    @Test func receiversArePassedOver() throws {
-        try withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func receiversArePassedOver(kind: StoreKind) throws {
+        try kind.withWholeStore { store in
             for url in ["https://a.example/1", "https://A.example/2?x", "https://a.example", "https://b.example:1/x"] {
                 _ = try store.cancel(try enqueue(store, webhook: url), at: time())
             }
             func next(_ besides: Set<String>) throws -> String? {
-                try store.outbox.next(at: time(1), lease: lease, besides: besides)?.url
+                try store.nextDelivery(at: time(1), lease: lease, besides: besides)?.url
             }
             #expect(try next(["https://a.example"]) == "https://b.example:1/x")
             #expect(try next(["https://a.example", "https://c.example"]) == nil)
@@ -234,28 +237,29 @@ import Testing
     }
 
     /// A receiver that is called seldom does not keep a delivery for ever: after three days the next failure is its last.
-    @Test func threeDaysAreTheMost() throws {
-        try withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func threeDaysAreTheMost(kind: StoreKind) throws {
+        try kind.withWholeStore { store in
             _ = try enqueue(store)
             try store.runOne(.succeeded(result: Data()))
             let days = WebhookDelivery.longestLife / .seconds(1)
-            let early = try #require(try store.outbox.next(at: time(days), lease: lease))
-            #expect(try store.outbox.failed(early, "no", at: time(1 + days - 0.001))?.isDead == false)
-            let late = try #require(try store.outbox.next(at: time(2 * days), lease: lease))
-            #expect(try store.outbox.failed(late, "no", at: time(2 * days))?.isDead == true)
+            let early = try #require(try store.nextDelivery(at: time(days), lease: lease))
+            #expect(try store.failed(early, "no", at: time(1 + days - 0.001))?.isDead == false)
+            let late = try #require(try store.nextDelivery(at: time(2 * days), lease: lease))
+            #expect(try store.failed(late, "no", at: time(2 * days))?.isDead == true)
             // Revived, it has as long again.
-            #expect(try store.outbox.retry(late.id, at: time(3 * days)))
-            let again = try #require(try store.outbox.next(at: time(3 * days), lease: lease))
-            #expect(try store.outbox.failed(again, "no", at: time(3 * days))?.isDead == false)
+            #expect(try store.revive(late.id, at: time(3 * days)))
+            let again = try #require(try store.nextDelivery(at: time(3 * days), lease: lease))
+            #expect(try store.failed(again, "no", at: time(3 * days))?.isDead == false)
         }
     }
 
     // MARK: - Audit
 
-    @Test func auditKeepsWhatIsAppended() throws {
+    @Test(arguments: StoreKind.whole)
+    func auditKeepsWhatIsAppended(kind: StoreKind) throws {
         try withTemporaryFolder { folder in
-            let file = folder.appending(path: "jobs.sqlite")
-            let crashed = try SQLiteJobStore(file: file)
+            let crashed = try kind.openWhole(in: folder)
             let id = JobID()
             let entries = [
                 AuditEntry(
@@ -263,10 +267,10 @@ import Testing
                 AuditEntry(time: time(1), actor: "cli", action: "queue.pause", outcome: "ok"),
                 AuditEntry(time: time(2), actor: "pacs", action: "job.submit", job: id, outcome: "ok", request: "r2"),
             ]
-            let written = try crashed.audit.append([entries[0]]) + crashed.audit.append(Array(entries[1...]))
+            let written = try crashed.append([entries[0]]) + crashed.append(Array(entries[1...]))
             #expect(written.map(\.sequence) == [1, 2, 3])
 
-            let log = try SQLiteJobStore(file: file).audit
+            let log = try kind.openWhole(in: folder)
             #expect(try log.entries() == written)
             #expect(try log.entries(after: 1, limit: 1) == [written[1]])
             #expect(try log.entries(after: 3).isEmpty)

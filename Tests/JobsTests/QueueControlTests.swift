@@ -42,8 +42,9 @@ import Testing
     }
 
     /// Stat jobs come without end, two an hour, and are more than the worker can do: the bulk job still has its turn.
-    @Test func nothingStarves() throws {
-        try StoreKind.sqlite.withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func nothingStarves(kind: StoreKind) throws {
+        try kind.withStore { store in
             let bulk = try store.enqueueOne(at: 0, .bulk)
             for step in 1...60 { try store.enqueueOne(at: Double(step) * 1_800, .stat) }
             let turn = try (0..<61).firstIndex { _ in try store.claimOne(at: 200_000)?.job.id == bulk.id }

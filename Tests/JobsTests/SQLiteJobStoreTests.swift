@@ -159,10 +159,10 @@ import Testing
     func auditRefusesWhatIsNoAppending(sql: String) throws {
         try withTemporaryFolder { folder in
             let store = try SQLiteJobStore(file: database(in: folder))
-            try store.audit.append([AuditEntry(time: time(), actor: "a", action: "job.delete", outcome: "ok")])
+            try store.append([AuditEntry(time: time(), actor: "a", action: "job.delete", outcome: "ok")])
             // 1811 is SQLITE_CONSTRAINT_TRIGGER.
             #expect(throws: JobStoreError.unavailable(code: 1_811)) { try store.write { try $0.execute(sql: sql) } }
-            #expect(try store.audit.entries().map(\.actor) == ["a"])
+            #expect(try store.entries().map(\.actor) == ["a"])
         }
     }
 
@@ -191,9 +191,10 @@ import Testing
 
         let spool = try Spool(folder: folder)
         let store = try SQLiteJobStore(file: database(in: folder))
+        let host = try SingleHost(of: spool)
         let survey = try spool.survey(names: store.names()) { _ in false }
-        #expect(try spool.sweep(survey, aside: time()).setAside == 0)
-        #expect(try store.releaseAll(at: Date()).count == 1)
+        #expect(try host.sweep(survey, aside: time()).setAside == 0)
+        #expect(try host.release(store, at: Date()).count == 1)
         for (text, attempt) in [("first", 2), ("second", 1)] {
             let claim = try #require(try store.claim(at: Date(), lease: .seconds(60), maxAttempts: 3))
             #expect(claim.job.attempts == attempt)

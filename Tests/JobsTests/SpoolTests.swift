@@ -127,7 +127,8 @@ import Testing
             expected.unnoted = [unnoted]
             expected.withoutFolder = [gone]
             #expect(survey == expected)
-            #expect(try spool.sweep(survey, aside: time()) == Swept(removed: 5, setAside: 2, unnoted: []))
+            #expect(
+                try SingleHost(of: spool).sweep(survey, aside: time()) == Swept(removed: 5, setAside: 2, unnoted: []))
 
             #expect(!FileManager.default.fileExists(atPath: begun.path))
             #expect(text(spool.folder(of: kept).appending(path: "image.nii")) == "x")
@@ -195,11 +196,11 @@ import Testing
     @Test func secondLockIsRefusedUntilTheFirstIsGone() throws {
         try withTemporaryFolder { folder in
             let spool = try Spool(folder: folder)
-            var lock: SpoolLock? = try spool.lock()
-            #expect(throws: SpoolError.inUse(folder: folder.path)) { try Spool(folder: folder).lock() }
-            withExtendedLifetime(lock) {}
-            lock = nil
-            _ = try spool.lock()
+            var host: SingleHost? = try SingleHost(of: spool)
+            #expect(throws: SpoolError.inUse(folder: folder.path)) { try SingleHost(of: Spool(folder: folder)) }
+            withExtendedLifetime(host) {}
+            host = nil
+            _ = try SingleHost(of: spool)
         }
     }
 

@@ -1,24 +1,51 @@
 import Foundation
 import Jobs
+import MemoryJobs
 import SQLiteJobs
+import Synchronization
 import TestSupport
 import Testing
 
 /// Every kind of store; the contract suite runs over each.
 enum StoreKind: CaseIterable, Sendable {
-    case sqlite, watched
+    case sqlite, memory, watched
+
+    /// Those that keep webhooks and the audit log too, and know of being the only process.
+    static let whole: [StoreKind] = [.sqlite, .memory]
 
     /// Opens the store kept in a folder; a second call gives a second store on the same jobs, as a restart would.
     func open(in folder: URL) throws -> any JobStore {
         switch self {
-        case .sqlite: try SQLiteJobStore(file: folder.appending(path: "jobs.sqlite"))
+        case .sqlite, .memory: try openWhole(in: folder)
         case .watched: WatchedJobStore(try StoreKind.sqlite.open(in: folder)) { _ in }
         }
     }
 
+    /// As ``open(in:)``, for one of ``whole``.
+    func openWhole(in folder: URL) throws -> any Store & SingleHostStore {
+        switch self {
+        case .sqlite: try SQLiteJobStore(file: folder.appending(path: "jobs.sqlite"))
+        case .memory:
+            Self.inMemory.withLock { stores in
+                let store = stores[folder] ?? InMemoryStore()
+                stores[folder] = store
+                return store
+            }
+        case .watched: preconditionFailure("a watched store is one of jobs alone")
+        }
+    }
+
+    /// What is kept in memory for each folder: a restart finds it again.
+    private static let inMemory = Mutex<[URL: InMemoryStore]>([:])
+
     /// Runs `body` on an empty store.
     func withStore<Result>(_ body: (any JobStore) throws -> Result) throws -> Result {
         try withTemporaryFolder { try body(open(in: $0)) }
+    }
+
+    /// Runs `body` on an empty store, one of ``whole``.
+    func withWholeStore<Result>(_ body: (any Store & SingleHostStore) throws -> Result) throws -> Result {
+        try withTemporaryFolder { try body(openWhole(in: $0)) }
     }
 }
 

@@ -27,11 +27,12 @@ import Testing
     }
 
     /// Whose turn it was before a restart is known after it.
-    @Test func turnsOutliveARestart() throws {
+    @Test(arguments: StoreKind.whole)
+    func turnsOutliveARestart(kind: StoreKind) throws {
         try withTemporaryFolder { folder in
             var last: String?
             for step in 0..<6 {
-                let store = try StoreKind.sqlite.open(in: folder)
+                let store = try kind.open(in: folder)
                 if step == 0 { for owner in ["a", "b", "a", "b", "a", "b"] { _ = try submit(store, owner) } }
                 let owner = try store.claimOne()?.job.owner
                 #expect(owner != nil && owner != last)
@@ -41,8 +42,9 @@ import Testing
     }
 
     /// A priority is served as before: turns are taken within it only.
-    @Test func turnsDoNotPassPriorities() throws {
-        try StoreKind.sqlite.withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func turnsDoNotPassPriorities(kind: StoreKind) throws {
+        try kind.withStore { store in
             let first = try (0..<3).map { try submit(store, "a", .stat, at: Double($0)) }
             let other = try submit(store, "b", .routine, at: 3)
             #expect(try (0..<4).map { _ in try store.claimOne(at: 5)?.job.id } == first + [other])
@@ -52,10 +54,10 @@ import Testing
     /// Random owners, priorities and times against two promises, each checked from the outside:
     /// between two claims of one owner at a priority, every other that waited there all the time is served once; and the
     /// job that is first by rank starts after at most one job of each other owner that waits beside it.
-    @Test(arguments: 1...6 as ClosedRange<UInt64>)
-    func nobodyStarves(seed: UInt64) throws {
+    @Test(arguments: StoreKind.whole, 1...6 as ClosedRange<UInt64>)
+    func nobodyStarves(kind: StoreKind, seed: UInt64) throws {
         struct Waiting { let id: JobID, owner: String, priority: JobPriority, rank: Double, name: Int }
-        try StoreKind.sqlite.withStore { store in
+        try kind.withStore { store in
             var random = Random(state: seed)
             func below(_ bound: Int) -> Int { random.below(bound) }
             let handicap = [JobPriority.stat: 0.0, .routine: 7_200, .bulk: 86_400]
@@ -112,8 +114,9 @@ import Testing
     }
 
     /// Of others' jobs as many are ahead as of one's own, and one more.
-    @Test func theEstimateKnowsOfTurns() throws {
-        try StoreKind.sqlite.withStore { store in
+    @Test(arguments: StoreKind.whole)
+    func theEstimateKnowsOfTurns(kind: StoreKind) throws {
+        try kind.withStore { store in
             _ = try submit(store, "a", cost: 1)
             try store.runOne(.succeeded(result: Data()), from: 0, to: 1)  // a pace of 1 s
             for second in 1...10 { _ = try submit(store, "many", at: Double(second), cost: 4) }

@@ -67,9 +67,9 @@ import Testing
                 }
                 #expect(try store.events(after: 0, limit: 99) == fixture.events)
                 #expect(try store.lastEvent() == (fixture.events.last?.sequence ?? 0))
-                #expect(try store.audit.entries() == fixture.audit)
-                #expect(try store.outbox.deadLetters() == fixture.deliveries.filter(\.isDead))
-                let counts = try store.outbox.counts()
+                #expect(try store.entries() == fixture.audit)
+                #expect(try store.deadLetters() == fixture.deliveries.filter(\.isDead))
+                let counts = try store.deliveryCounts()
                 #expect(counts.pending == fixture.deliveries.count { !$0.isDead })
                 #expect(try store.isPaused() == (fixture.version >= 4))
             }
@@ -111,10 +111,10 @@ import Testing
             #expect(failed.state == .queued)
             try store.remove(SchemaFixture.succeeded)
             // What is still to be told of the job outlives it.
-            #expect(try store.outbox.counts().pending == fixture.deliveries.count { !$0.isDead })
-            #expect(try store.outbox.deadLetters() == fixture.deliveries.filter(\.isDead))
+            #expect(try store.deliveryCounts().pending == fixture.deliveries.count { !$0.isDead })
+            #expect(try store.deadLetters() == fixture.deliveries.filter(\.isDead))
             #expect(
-                try store.audit.append([AuditEntry(actor: "a", action: "b", outcome: "ok")]).first?.sequence
+                try store.append([AuditEntry(actor: "a", action: "b", outcome: "ok")]).first?.sequence
                     == fixture.audit.count + 1)
 
             let first = try #require(try store.events(after: fixture.events.last?.sequence ?? 0, limit: 1).first)
@@ -128,18 +128,18 @@ import Testing
     func aWaitingDeliveryIsTaken(fixture: SchemaFixture) throws {
         try withTemporaryFolder { folder in
             let store = try SQLiteJobStore(file: fixture.copy(into: folder))
-            let taken = try #require(try store.outbox.next(at: time(71), lease: .seconds(60)))
+            let taken = try #require(try store.nextDelivery(at: time(71), lease: .seconds(60)))
             #expect(taken.id == 1 && taken.attempts == 2 && taken.url == fixture.deliveries[0].url)
             #expect(taken.since == fixture.deliveries[0].since && taken.receiver == "https://receiver.example")
             // The column says the same as the URL does.
-            #expect(try store.outbox.next(at: time(1e6), lease: .seconds(60), besides: [taken.receiver]) == nil)
-            #expect(try store.outbox.delivered(taken))
-            #expect(try store.outbox.retry(2, at: time(72)))
+            #expect(try store.nextDelivery(at: time(1e6), lease: .seconds(60), besides: [taken.receiver]) == nil)
+            #expect(try store.delivered(taken))
+            #expect(try store.revive(2, at: time(72)))
             // Numbers go on, also where the last one was dropped before the upgrade.
             let new = NewJob(options: Data(), hasReference: false, uploadBytes: 1, webhook: "https://a.example/")
             _ = try store.enqueue(new, queueLimit: 99)
             _ = try store.cancel(new.id, at: time(73))
-            #expect(try store.outbox.next(at: time(73), lease: .seconds(60), besides: [taken.receiver])?.id == 3)
+            #expect(try store.nextDelivery(at: time(73), lease: .seconds(60), besides: [taken.receiver])?.id == 3)
         }
     }
 

@@ -119,8 +119,6 @@ final class FaultyStore: JobStore {
 
     func remove(_ id: JobID, at now: Date) throws(JobStoreError) { try base.remove(id, at: now) }
 
-    func releaseAll(at now: Date) throws(JobStoreError) -> [Job] { try base.releaseAll(at: now) }
-
     func check() throws(JobStoreError) { try base.check() }
 
     func setPaused(_ isPaused: Bool) throws(JobStoreError) { try base.setPaused(isPaused) }

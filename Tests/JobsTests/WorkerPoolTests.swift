@@ -9,14 +9,15 @@ import Testing
 @Suite struct WorkerPoolTests {
     /// A store, a spool and a pool over a temporary folder, with short waits so that the tests are quick.
     private func withPool(
-        workers: Int = 1, maxAttempts: Int = 3, lease: Duration = .seconds(60), grace: Duration = .seconds(5),
+        _ kind: StoreKind, workers: Int = 1, maxAttempts: Int = 3, lease: Duration = .seconds(60),
+        grace: Duration = .seconds(5),
         now: @escaping @Sendable () -> Date = { Date() }, log: CollectedLog = CollectedLog(),
         work: @escaping WorkerPool.Work,
         _ body: (WorkerPool, FaultyStore, Spool) throws -> Void
     ) throws {
         try withTemporaryFolder { folder in
             let spool = try Spool(folder: folder)
-            let store = FaultyStore(try StoreKind.sqlite.open(in: folder))
+            let store = FaultyStore(try kind.open(in: folder))
             let settings = Crew.Settings(
                 workers: workers, lease: lease, maxAttempts: maxAttempts, poll: .milliseconds(50),
                 tick: .milliseconds(20), grace: grace, finishPause: .milliseconds(10), now: now)
@@ -52,8 +53,9 @@ import Testing
         return try #require(nil as Job?, "the job is \(String(describing: last))", sourceLocation: place)
     }
 
-    @Test func runsJobsAndKeepsTheirResults() throws {
-        try withPool(workers: 2) { job, folder, context in
+    @Test(arguments: StoreKind.whole)
+    func runsJobsAndKeepsTheirResults(kind: StoreKind) throws {
+        try withPool(kind, workers: 2) { job, folder, context in
             context.report(stage: "reading", progress: 0.5)
             let image = try Data(contentsOf: folder.appending(path: "image.nii"))
             try image.write(to: folder.appending(path: "mask.nii.gz"))
@@ -72,8 +74,9 @@ import Testing
         }
     }
 
-    @Test func permanentFailureIsNotTriedAgain() throws {
-        try withPool { _, _, _ in
+    @Test(arguments: StoreKind.whole)
+    func permanentFailureIsNotTriedAgain(kind: StoreKind) throws {
+        try withPool(kind) { _, _, _ in
             throw broken
         } _: { pool, store, spool in
             let id = try submit(store, spool)
@@ -87,9 +90,10 @@ import Testing
         let description = "cannot read /data/DOE^JOHN.nii"
     }
 
-    @Test func internalErrorIsTriedThreeTimesAndTellsNothing() throws {
+    @Test(arguments: StoreKind.whole)
+    func internalErrorIsTriedThreeTimesAndTellsNothing(kind: StoreKind) throws {
         let runs = Counter()
-        try withPool { _, _, _ in
+        try withPool(kind) { _, _, _ in
             runs.add()
             throw Secret()
         } _: { pool, store, spool in
@@ -103,10 +107,10 @@ import Testing
     }
 
     /// More often than there are attempts: a full disk is no fault of the job.
-    @Test(arguments: [true, false])
-    func fullDiskIsWaitedFor(isSpool: Bool) throws {
+    @Test(arguments: StoreKind.whole, [true, false])
+    func fullDiskIsWaitedFor(kind: StoreKind, isSpool: Bool) throws {
         let runs = Counter()
-        try withPool(maxAttempts: 1) { job, _, _ in
+        try withPool(kind, maxAttempts: 1) { job, _, _ in
             #expect(job.attempts == 1)
             guard runs.add() > 4 else {
                 throw RetryableFailure(code: "disk_full", message: "Full.", delay: .milliseconds(10))
@@ -125,9 +129,10 @@ import Testing
         }
     }
 
-    @Test func cancelReachesARunningJob() throws {
+    @Test(arguments: StoreKind.whole)
+    func cancelReachesARunningJob(kind: StoreKind) throws {
         let started = Counter()
-        try withPool { _, _, context in
+        try withPool(kind) { _, _, context in
             started.add()
             while true {
                 try context.checkCancelled()
@@ -144,8 +149,9 @@ import Testing
         }
     }
 
-    @Test func cancellationErrorWithoutARequestIsAnInternalError() throws {
-        try withPool { _, _, _ in
+    @Test(arguments: StoreKind.whole)
+    func cancellationErrorWithoutARequestIsAnInternalError(kind: StoreKind) throws {
+        try withPool(kind) { _, _, _ in
             throw CancellationError()
         } _: { pool, store, spool in
             let id = try submit(store, spool)
@@ -154,9 +160,10 @@ import Testing
         }
     }
 
-    @Test func keeperCarriesProgressAndHoldsTheLeaseOfASilentStep() throws {
+    @Test(arguments: StoreKind.whole)
+    func keeperCarriesProgressAndHoldsTheLeaseOfASilentStep(kind: StoreKind) throws {
         let release = Counter()
-        try withPool(lease: .milliseconds(300)) { _, _, context in
+        try withPool(kind, lease: .milliseconds(300)) { _, _, context in
             context.report(stage: "stage 2", progress: 0.75)
             while release.value == 0 { Thread.sleep(forTimeInterval: 0.001) }
             return Data()
@@ -173,9 +180,10 @@ import Testing
         }
     }
 
-    @Test func lostLeaseStopsTheWorkAndItsResultIsRefused() throws {
+    @Test(arguments: StoreKind.whole)
+    func lostLeaseStopsTheWorkAndItsResultIsRefused(kind: StoreKind) throws {
         let stopped = Counter()
-        try withPool(lease: .milliseconds(300)) { job, _, context in
+        try withPool(kind, lease: .milliseconds(300)) { job, _, context in
             guard job.attempts == 1 else { return Data("second".utf8) }
             while !context.isCancelled { Thread.sleep(forTimeInterval: 0.001) }
             stopped.add()
@@ -197,12 +205,12 @@ import Testing
     }
 
     /// Leases are written by the wall clock; a job that this process runs is not lost because that is set.
-    @Test(arguments: [600.0, -600.0])
-    func aClockThatIsSetCostsNoJobItsRun(jump: Double) throws {
+    @Test(arguments: StoreKind.whole, [600.0, -600.0])
+    func aClockThatIsSetCostsNoJobItsRun(kind: StoreKind, jump: Double) throws {
         let clock = Mutex(Date())
         let runs = Counter()
         let release = Counter()
-        try withPool(workers: 3, now: { clock.withLock { $0 } }) { _, _, _ in
+        try withPool(kind, workers: 3, now: { clock.withLock { $0 } }) { _, _, _ in
             runs.add()
             while release.value == 0 { Thread.sleep(forTimeInterval: 0.001) }
             return Data()
@@ -224,9 +232,10 @@ import Testing
         }
     }
 
-    @Test func stopLetsAJobEnd() throws {
+    @Test(arguments: StoreKind.whole)
+    func stopLetsAJobEnd(kind: StoreKind) throws {
         let started = Counter()
-        try withPool { _, _, _ in
+        try withPool(kind) { _, _, _ in
             started.add()
             Thread.sleep(forTimeInterval: 0.2)
             return Data()
@@ -241,9 +250,10 @@ import Testing
         }
     }
 
-    @Test func stopQueuesAgainWhatTakesTooLong() throws {
+    @Test(arguments: StoreKind.whole)
+    func stopQueuesAgainWhatTakesTooLong(kind: StoreKind) throws {
         let started = Counter()
-        try withPool { _, _, context in
+        try withPool(kind) { _, _, context in
             started.add()
             while true {
                 try context.checkCancelled()
@@ -259,10 +269,11 @@ import Testing
         }
     }
 
-    @Test func stopQueuesAgainWhatDoesNotListen() throws {
+    @Test(arguments: StoreKind.whole)
+    func stopQueuesAgainWhatDoesNotListen(kind: StoreKind) throws {
         let release = Counter()
         let returned = Counter()
-        try withPool(grace: .milliseconds(50)) { _, _, _ in
+        try withPool(kind, grace: .milliseconds(50)) { _, _, _ in
             while release.value == 0 { Thread.sleep(forTimeInterval: 0.001) }
             returned.add()
             return Data("late".utf8)
@@ -281,10 +292,11 @@ import Testing
         }
     }
 
-    @Test func resultWaitsForAStoreThatDoesNotAnswer() throws {
+    @Test(arguments: StoreKind.whole)
+    func resultWaitsForAStoreThatDoesNotAnswer(kind: StoreKind) throws {
         let runs = Counter()
         let log = CollectedLog()
-        try withPool(log: log) { _, _, _ in
+        try withPool(kind, log: log) { _, _, _ in
             runs.add()
             return Data()
         } _: { pool, store, spool in
@@ -299,8 +311,9 @@ import Testing
             log.messages == ["job started", "job store does not answer", "job store answers again", "job succeeded"])
     }
 
-    @Test func workersOutliveAStoreThatDoesNotAnswer() throws {
-        try withPool(workers: 2) { _, _, _ in
+    @Test(arguments: StoreKind.whole)
+    func workersOutliveAStoreThatDoesNotAnswer(kind: StoreKind) throws {
+        try withPool(kind, workers: 2) { _, _, _ in
             Data()
         } _: { pool, store, spool in
             let id = try submit(store, spool)
@@ -310,9 +323,10 @@ import Testing
         }
     }
 
-    @Test func logHasOneLineForEachChangeAndNothingOfTheUpload() throws {
+    @Test(arguments: StoreKind.whole)
+    func logHasOneLineForEachChangeAndNothingOfTheUpload(kind: StoreKind) throws {
         let log = CollectedLog()
-        try withPool(maxAttempts: 2, log: log) { _, _, _ in
+        try withPool(kind, maxAttempts: 2, log: log) { _, _, _ in
             throw Secret()
         } _: { pool, store, spool in
             let id = try submit(store, spool)
@@ -331,9 +345,10 @@ import Testing
     }
 
     /// A job given up without a run of ours is logged all the same.
-    @Test func logTellsOfJobsGivenUp() throws {
+    @Test(arguments: StoreKind.whole)
+    func logTellsOfJobsGivenUp(kind: StoreKind) throws {
         let log = CollectedLog()
-        try withPool(maxAttempts: 1, log: log) { _, _, _ in
+        try withPool(kind, maxAttempts: 1, log: log) { _, _, _ in
             Data()
         } _: { pool, store, spool in
             let id = try submit(store, spool)

@@ -15,7 +15,7 @@ let data = URL(filePath: config.dataFolder)
 let spool = try Spool(folder: data)
 let store = try SQLiteJobStore(file: data.appending(path: "jobs.sqlite"))
 let service = try HeparService(
-    config, store: store, outbox: store.outbox, audit: store.audit, spool: spool,
+    config, store: store, spool: spool,
     segmenter: Segmenter(
         models: URL(filePath: config.modelFolder), algorithm: config.algorithm,
         team: ThreadTeam(threads: config.computeThreads)),

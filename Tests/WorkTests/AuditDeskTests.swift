@@ -76,14 +76,7 @@ import Testing
     @Test func entriesAreWrittenTogether() throws {
         try withTemporaryFolder { folder in
             let store = try SQLiteJobStore(file: folder.appending(path: "jobs.sqlite"))
-            let batches = Mutex<[Int]>([])
-            let log = AuditLog(
-                add: { (entries) throws(JobStoreError) in
-                    batches.withLock { $0.append(entries.count) }
-                    return try store.audit.append(entries)
-                },
-                read: { (last, limit) throws(JobStoreError) in try store.audit.entries(after: last, limit: limit) },
-                trim: { (_) throws(JobStoreError) in })
+            let log = FaultyLog(store)
             let desk = AuditDesk(log, keepDays: 0, folder: folder, logger: Self.quiet)
             let now = Date()
             func noted(_ index: Int) -> AuditEntry {
@@ -94,11 +87,11 @@ import Testing
             for _ in 0..<50 { desk.note(noted(0)) }
             desk.start()
             desk.keep(AuditEntry(time: now, actor: "waits", action: "job.delete", outcome: "ok"))
-            #expect(try store.audit.entries().contains { $0.actor == "waits" })
+            #expect(try store.entries().contains { $0.actor == "waits" })
             desk.flush()
-            #expect(batches.withLock { $0.max() ?? 0 } >= 300, "one sync for what had come")
+            #expect(log.batches.max() ?? 0 >= 300, "one sync for what had come")
             desk.end()
-            let entries = try store.audit.entries()
+            let entries = try store.entries()
             #expect(entries.map(\.count).reduce(0, +) == 351)
             #expect(entries.filter { $0.actor == "actor-0" }.count == AuditTally.individually + 1)
         }
@@ -107,8 +100,7 @@ import Testing
     /// A table that cannot be written holds nobody up.
     @Test func aBrokenTableLetsWhoWaitsGo() throws {
         try withTemporaryFolder { folder in
-            let log = AuditLog(
-                add: { (_) throws(JobStoreError) in throw .diskFull }, read: { _, _ in [] }, trim: { _ in })
+            let log = FaultyLog(try SQLiteJobStore(file: folder.appending(path: "jobs.sqlite")), fault: .appending)
             let desk = AuditDesk(log, keepDays: 0, folder: folder, logger: Self.quiet)
             desk.start()
             desk.keep(entry())
@@ -125,13 +117,13 @@ import Testing
             let store = try SQLiteJobStore(file: folder.appending(path: "jobs.sqlite"))
             let day = 86_400.0
             let days = Array(0..<40)
-            try store.audit.append(days.map { entry("actor-\($0)", at: Double($0) * day) })
-            let desk = AuditDesk(store.audit, keepDays: 30, folder: folder, logger: Self.quiet)
+            try store.append(days.map { entry("actor-\($0)", at: Double($0) * day) })
+            let desk = AuditDesk(store, keepDays: 30, folder: folder, logger: Self.quiet)
             // 30.5 days after the first: it is old, but by less than a day.
             desk.moveOldEntries(at: noon + 30.5 * day)
-            #expect(try store.audit.entries().count == 40)
+            #expect(try store.entries().count == 40)
             desk.moveOldEntries(at: noon + 35 * day)
-            #expect(try store.audit.entries().map(\.sequence) == Array(6...40))
+            #expect(try store.entries().map(\.sequence) == Array(6...40))
             let file = folder.appending(path: "audit-000000000001.jsonl")
             let decoder = JSONDecoder()
             decoder.dateDecodingStrategy = .iso8601
@@ -142,7 +134,7 @@ import Testing
             let mode = try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int
             #expect(mode == 0o600)
             // Numbers go on after what was removed.
-            #expect(try store.audit.append([entry()]).first?.sequence == 41)
+            #expect(try store.append([entry()]).first?.sequence == 41)
             desk.moveOldEntries(at: noon + 37 * day)
             #expect(FileManager.default.fileExists(atPath: folder.appending(path: "audit-000000000006.jsonl").path))
         }
@@ -152,18 +144,15 @@ import Testing
     @Test func anExportThatWasCutOffIsMadeAgain() throws {
         try withTemporaryFolder { folder in
             let store = try SQLiteJobStore(file: folder.appending(path: "jobs.sqlite"))
-            try store.audit.append((0..<2_500).map { entry("actor-\($0)", at: Double($0)) })
-            let cut = AuditLog(
-                add: { _ in [] },
-                read: { (last, limit) throws(JobStoreError) in try store.audit.entries(after: last, limit: limit) },
-                trim: { (_) throws(JobStoreError) in throw .diskFull })
+            try store.append((0..<2_500).map { entry("actor-\($0)", at: Double($0)) })
+            let cut = FaultyLog(store, fault: .removing)
             #expect(throws: JobStoreError.diskFull) { try cut.export(olderThan: noon + 1_500, to: folder) }
-            #expect(try store.audit.entries(limit: 9_999).count == 2_500)
-            let done = try #require(try store.audit.export(olderThan: noon + 2_400, to: folder))
+            #expect(try store.entries(after: 0, limit: 9_999).count == 2_500)
+            let done = try #require(try store.export(olderThan: noon + 2_400, to: folder))
             #expect(done.entries == 2_400)
             let lines = try String(contentsOf: done.file, encoding: .utf8).split(separator: "\n")
             #expect(lines.count == 2_400)
-            #expect(try store.audit.entries(limit: 9_999).count == 100)
+            #expect(try store.entries(after: 0, limit: 9_999).count == 100)
             let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
             #expect(files.count { $0.contains("audit-") } == 1, "\(files)")
         }
@@ -174,13 +163,44 @@ import Testing
         try withTemporaryFolder { folder in
             for actor in ["old", "new"] {
                 let store = try SQLiteJobStore(file: folder.appending(path: "\(actor).sqlite"))
-                try store.audit.append([entry(actor)])
-                _ = try store.audit.export(olderThan: noon + 9, to: folder)
+                try store.append([entry(actor)])
+                _ = try store.export(olderThan: noon + 9, to: folder)
             }
             for (name, actor) in [("audit-000000000001.jsonl", "old"), ("audit-000000000001-2.jsonl", "new")] {
                 let text = try String(contentsOf: folder.appending(path: name), encoding: .utf8)
                 #expect(text.contains("\"actor\":\"\(actor)\""))
             }
         }
+    }
+}
+
+/// A log that notes how many entries come together, and that can do one thing no longer.
+private final class FaultyLog: AuditLog {
+    enum Fault { case none, appending, removing }
+
+    private let base: any AuditLog
+    private let fault: Fault
+    private let appended = Mutex<[Int]>([])
+
+    init(_ base: any AuditLog, fault: Fault = .none) {
+        self.base = base
+        self.fault = fault
+    }
+
+    var batches: [Int] { appended.withLock { $0 } }
+
+    func append(_ entries: [AuditEntry]) throws(JobStoreError) -> [AuditEntry] {
+        if fault == .appending { throw .diskFull }
+        appended.withLock { $0.append(entries.count) }
+        return try base.append(entries)
+    }
+
+    func entries(after sequence: Int, limit: Int) throws(JobStoreError) -> [AuditEntry] {
+        try base.entries(after: sequence, limit: limit)
+    }
+
+    func removeExported(through sequence: Int) throws(JobStoreError) {
+        if fault == .removing { throw .diskFull }
+        try base.removeExported(through: sequence)
     }
 }

@@ -161,7 +161,6 @@ private struct LyingStore: JobStore {
         try base.retry(id, limits: limits, at: now)
     }
     func remove(_ id: JobID, at now: Date) throws(JobStoreError) { try base.remove(id, at: now) }
-    func releaseAll(at now: Date) throws(JobStoreError) -> [Job] { try base.releaseAll(at: now) }
     func check() throws(JobStoreError) { try base.check() }
     func setPaused(_ isPaused: Bool) throws(JobStoreError) { try base.setPaused(isPaused) }
     func report() throws(JobStoreError) -> QueueReport { try base.report() }

@@ -33,7 +33,7 @@ import Testing
         }
 
         func recover(_ store: SQLiteJobStore) throws -> Swept {
-            try spool.recover(with: store, dataFolder: "data", day: Date()).swept
+            try SingleHost(of: spool).recover(store, dataFolder: "data", day: Date()).swept
         }
 
         var folders: Int { (try? FileManager.default.contentsOfDirectory(atPath: folder.path + "/jobs").count) ?? 0 }

@@ -14,7 +14,7 @@ import Webhooks
         _ store: SQLiteJobStore, _ targets: [String], _ metrics: ServiceMetrics
     ) throws -> WebhookCourier {
         WebhookCourier(
-            outbox: store.outbox, targets: try WebhookTargets(targets),
+            outbox: store, targets: try WebhookTargets(targets),
             sender: WebhookSender(signer: try WebhookSigner(secret: String(repeating: "s", count: 32))),
             outcomes: metrics.webhookDeliveries,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
@@ -60,12 +60,12 @@ import Webhooks
                 for job in jobs { try store.remove(job) }
                 let courier = try Self.courier(store, [receiver.url("/")], ServiceMetrics())
                 courier.start()
-                for _ in 0..<2_000 where (try? store.outbox.counts().pending) != 0 { usleep(5_000) }
+                for _ in 0..<2_000 where (try? store.deliveryCounts().pending) != 0 { usleep(5_000) }
                 courier.end()
                 let bodies = receiver.received.map { String(decoding: $0.body, as: UTF8.self) }
                 for job in jobs { #expect(bodies.count { $0.contains("\(job)") } == 1) }
                 #expect(bodies.allSatisfy { $0.contains("job.cancelled") })
-                #expect(try store.outbox.counts() == (0, 0))
+                #expect(try store.deliveryCounts() == (0, 0))
             }
         }
     }
@@ -114,9 +114,9 @@ import Webhooks
                 #expect(receiver.received.count == 1)
                 // The failure is written after it was counted.
                 usleep(200_000)
-                #expect(try store.outbox.next(at: start + delay - 1, lease: .seconds(60)) == nil)
+                #expect(try store.nextDelivery(at: start + delay - 1, lease: .seconds(60)) == nil)
                 let again = try #require(
-                    try store.outbox.next(at: Date() + delay + 1, lease: .seconds(60)))
+                    try store.nextDelivery(at: Date() + delay + 1, lease: .seconds(60)))
                 #expect(again.job == id && again.attempts == 2)
             }
         }

@@ -12,7 +12,7 @@ import Work
 /// All that the HTTP interface works with. Each resource is given the few of them that it needs.
 package struct Interface {
     /// Jobs, what is to be told of them, and who did what.
-    package let store: any JobStore, outbox: Outbox, audit: AuditLog
+    package let store: any JobStore, outbox: any Outbox, audit: any AuditLog
     /// The jobs' files, and what each caller holds of them.
     package let spool: Spool, storage: Storage
     /// Who may ask.
@@ -31,7 +31,7 @@ package struct Interface {
     package let logger: Logger
 
     package init(
-        store: any JobStore, outbox: Outbox, audit: AuditLog, spool: Spool, storage: Storage, gate: Gate,
+        store: any JobStore, outbox: any Outbox, audit: any AuditLog, spool: Spool, storage: Storage, gate: Gate,
         workers: WorkerPool, watch: JobWatch, auditDesk: AuditDesk, metrics: ServiceMetrics, segmenter: Segmenter,
         workshop: Workshop, cores: Cores, importer: DicomImporter, incidents: IncidentLog, places: Places,
         budget: MemoryBudget, key: SigningKey, retentionClock: RetentionClock, limits: InterfaceLimits, logger: Logger

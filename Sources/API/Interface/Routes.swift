@@ -42,13 +42,17 @@ package struct Routes: Sendable {
         return (routes, id)
     }
 
-    /// Asked before any byte of a body is read: who may not send it is told so at once.
-    package func plan(_ head: RequestHead) -> BodyPlan {
-        let found = routes(at: head.path).routes
+    /// Finds the route and the caller, before any byte of a body is read: who may not send it is told so at once. The answer
+    /// goes on from both.
+    package func plan(_ head: RequestHead) -> RequestPlan {
+        let (found, id) = routes(at: head.path)
         guard let route = found.first(where: { $0.method == head.method }) else {
             return .refuse(Self.noRoute(found).response)
         }
-        guard let action = route.action else { return .none }
+        @Sendable func accept(_ body: BodyPlan, from caller: Caller) -> RequestPlan {
+            .accept(body) { answer($0, route, id: id, from: caller) }
+        }
+        guard let action = route.action else { return accept(.none, from: .anonymous) }
         var caller = Caller.unknown
         do throws(AccessRefusal) {
             caller = try gate.caller(head)
@@ -66,13 +70,15 @@ package struct Routes: Sendable {
             metrics.httpRequests.add(1, route.path, route.method, "429")
             return .refuse(Places.Refusal.ownShare.problem(share: places.share).response)
         }
-        guard route.takesFiles else { return .none }
+        guard route.takesFiles else { return accept(.none, from: caller) }
         let declared = head.headers["Content-Length"].flatMap { Int($0) }
         // What is too large for everyone is refused as such, before a byte of it.
-        guard declared ?? 0 <= uploadLimit else { return .files(folder: incoming, limit: uploadLimit) }
+        guard declared ?? 0 <= uploadLimit else {
+            return accept(.files(folder: incoming, limit: uploadLimit), from: caller)
+        }
         do {
             let meter = try underWay.meter(for: caller, declared: declared)
-            return .files(folder: incoming, limit: uploadLimit, meter: meter)
+            return accept(.files(folder: incoming, limit: uploadLimit, meter: meter), from: caller)
         } catch {
             metrics.httpRequests.add(1, route.path, route.method, "\(error.status)")
             metrics.uploads.add(1, error.code)
@@ -81,17 +87,6 @@ package struct Routes: Sendable {
             }
             return .refuse(error.response)
         }
-    }
-
-    package func answer(_ request: Request) -> Answer {
-        var logger = logger
-        logger[metadataKey: "request"] = "\(request.head.id)"
-        logger[metadataKey: "client"] = "\(gate.client(request.head))"
-        let (routes, id) = routes(at: request.head.path)
-        guard let route = routes.first(where: { $0.method == request.head.method }) else {
-            return .now(Self.noRoute(routes).response)
-        }
-        return answer(request, route, id: id, logger: logger)
     }
 
     /// What is said of an address, with these routes, that does not answer a method.
@@ -104,19 +99,18 @@ package struct Routes: Sendable {
         return Problem(405, "method_not_allowed", "This address answers \(allowed).", headers: [("Allow", allowed)])
     }
 
-    private func answer(_ request: Request, _ route: Route, id: String, logger: Logger) -> Answer {
+    /// Answers a request whose caller was let in when its head came. An upload may have taken long since: the caller's token
+    /// is looked at again.
+    private func answer(_ request: Request, _ route: Route, id: String, from caller: Caller) -> Answer {
         let start = ContinuousClock.now
+        var logger = logger
+        logger[metadataKey: "request"] = "\(request.head.id)"
+        logger[metadataKey: "client"] = "\(gate.client(request.head))"
         let name = route.path
         @Sendable func counted(_ response: Response) -> Response {
             metrics.httpRequests.add(1, name, route.method, "\(response.status)")
             metrics.httpTime.observe((ContinuousClock.now - start) / .seconds(1), name, route.method)
             return response
-        }
-        let caller: Caller
-        do {
-            caller = route.action == nil ? .anonymous : try gate.caller(request.head)
-        } catch {
-            return .now(counted(error.problem.response))
         }
         let call = Call(
             request: request, id: id, caller: caller, action: route.action, logger: logger,
@@ -125,6 +119,7 @@ package struct Routes: Sendable {
                 try gate.doorkeeper.stillCaller { request.head.headers[$0] }.check(action)
             })
         do {
+            try call.check()
             switch try route.handle(call) {
             case .now(let response): return .now(counted(done(response, call, route)))
             case .later(let begin): return .later { begin($0.changed(by: counted)) }

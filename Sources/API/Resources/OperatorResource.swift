@@ -10,9 +10,9 @@ import Work
 /// What operators look at: metrics, the audit table, webhooks that were given up.
 struct OperatorResource: Sendable {
     let metrics: ServiceMetrics
-    let audit: AuditLog
+    let audit: any AuditLog
     let auditDesk: AuditDesk
-    let outbox: Outbox
+    let outbox: any Outbox
     let key: SigningKey
 
     var routes: [Route] {
@@ -62,7 +62,7 @@ struct OperatorResource: Sendable {
     /// Tries a webhook again that was given up.
     func retryWebhook(_ call: Call) throws -> Response {
         _ = try call.query()
-        guard let id = Int(call.id), try outbox.retry(id, at: Date()) else {
+        guard let id = Int(call.id), try outbox.revive(id, at: Date()) else {
             throw Problem(404, "unknown_webhook", "There is no webhook with this number that was given up.")
         }
         return Response(status: 204)

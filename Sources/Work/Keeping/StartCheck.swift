@@ -35,14 +35,14 @@ extension SpoolSurvey {
     }
 }
 
-extension Spool {
+extension SingleHost {
     /// What a start does with the folders: proves that the store is theirs, and clears what a crash left behind.
     ///
-    /// - Parameter store: one that was found to be sound, and that only this process works on.
+    /// - Parameter store: one that was found to be sound.
     package func recover(
-        with store: any JobStore, dataFolder: String, day: Date
+        _ store: any JobStore, dataFolder: String, day: Date
     ) throws -> (swept: Swept, withoutFolder: Int) {
-        let survey = try survey(names: store.names()) { id in
+        let survey = try spool.survey(names: store.names()) { id in
             do {
                 return try store.job(id) != nil
             } catch JobStoreError.removed {
@@ -51,7 +51,7 @@ extension Spool {
         }
         try survey.checkPlausible(lastEvent: store.lastEventTime(), dataFolder: dataFolder)
         let swept = try sweep(survey, aside: day)
-        for id in swept.unnoted { if let job = try store.job(id) { try note(job) } }
+        for id in swept.unnoted { if let job = try store.job(id) { try spool.note(job) } }
         return (swept, survey.withoutFolder.count)
     }
 }

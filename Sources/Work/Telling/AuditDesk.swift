@@ -17,7 +17,7 @@ package final class AuditDesk: Sendable {
         var hasEnded = false
     }
 
-    private let log: AuditLog
+    private let log: any AuditLog
     private let keepDays: Int
     private let folder: URL
     private let logger: Logger
@@ -33,7 +33,7 @@ package final class AuditDesk: Sendable {
     /// - Parameters:
     ///   - keepDays: days that entries stay in the table; 0 keeps them there for ever.
     ///   - folder: where older ones are moved to.
-    package init(_ log: AuditLog, keepDays: Int, folder: URL, logger: Logger) {
+    package init(_ log: any AuditLog, keepDays: Int, folder: URL, logger: Logger) {
         self.log = log
         self.keepDays = keepDays
         self.folder = folder
@@ -136,7 +136,7 @@ package final class AuditDesk: Sendable {
         let day = 86_400.0
         let limit = now - Double(keepDays) * day
         do {
-            guard let first = try log.entries(limit: 1).first, first.time < limit - day,
+            guard let first = try log.entries(after: 0, limit: 1).first, first.time < limit - day,
                 let moved = try log.export(olderThan: limit, to: folder)
             else { return }
             logger.notice(

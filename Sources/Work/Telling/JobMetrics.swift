@@ -9,7 +9,7 @@ import Telemetry
 /// changed a job, and by whatever way, it is counted once.
 package final class JobMetrics: Sendable {
     private let store: any JobStore
-    private let outbox: Outbox
+    private let outbox: any Outbox
     private let spool: Spool
     private let metrics: ServiceMetrics
     private let lastEvent: Mutex<Int>
@@ -19,7 +19,8 @@ package final class JobMetrics: Sendable {
     /// Counts from now on.
     ///
     /// - Throws: ``JobStoreError`` if the store does not tell where its feed ends.
-    package init(_ metrics: ServiceMetrics, store: any JobStore, outbox: Outbox, spool: Spool) throws(JobStoreError) {
+    package init(_ metrics: ServiceMetrics, store: any JobStore, outbox: any Outbox, spool: Spool) throws(JobStoreError)
+    {
         self.metrics = metrics
         self.store = store
         self.outbox = outbox
@@ -31,7 +32,7 @@ package final class JobMetrics: Sendable {
     package func refresh() {
         metrics.diskFree.set(Double(spool.freeBytes()))
         try? countEvents()
-        guard let report = try? store.report(), let webhooks = try? outbox.counts() else { return }
+        guard let report = try? store.report(), let webhooks = try? outbox.deliveryCounts() else { return }
         metrics.queuePaused.set(report.isPaused ? 1 : 0)
         for (state, counts) in report.counts {
             for (priority, count) in counts { metrics.jobs.set(Double(count), state.rawValue, priority.rawValue) }

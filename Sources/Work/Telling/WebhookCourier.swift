@@ -9,7 +9,7 @@ import Webhooks
 /// Delivers the store's webhooks. As many threads send as there are configured servers, within a bound, and each server is
 /// called by one of them at a time: a receiver that does not answer keeps one sender for a while, and nobody's else.
 package final class WebhookCourier: Sendable {
-    private let outbox: Outbox
+    private let outbox: any Outbox
     private let targets: WebhookTargets
     private let sender: WebhookSender
     private let outcomes: Telemetry.Counter
@@ -24,7 +24,7 @@ package final class WebhookCourier: Sendable {
     private static let mostSenders = 8
 
     package init(
-        outbox: Outbox, targets: WebhookTargets, sender: WebhookSender, outcomes: Telemetry.Counter, logger: Logger
+        outbox: any Outbox, targets: WebhookTargets, sender: WebhookSender, outcomes: Telemetry.Counter, logger: Logger
     ) {
         self.outbox = outbox
         self.targets = targets
@@ -81,7 +81,7 @@ package final class WebhookCourier: Sendable {
     private func take() throws -> WebhookDelivery? {
         try turns.withLock { turns in
             let closed = turns.closed(at: .now)
-            let delivery = try outbox.next(at: Date(), lease: .seconds(60), besides: closed)
+            let delivery = try outbox.nextDelivery(at: Date(), lease: .seconds(60), besides: closed)
             if let delivery { turns.begin(delivery.receiver) }
             return delivery
         }

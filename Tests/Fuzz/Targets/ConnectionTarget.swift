@@ -76,21 +76,22 @@ private final class Server: Sendable {
                 settings: settings, logger: Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() },
                 plan: { head in
                     note(head)
-                    return switch head.path {
-                    case "/memory": .memory(limit: 1_000)
-                    case "/files": .files(folder: uploads, limit: 4_000)
-                    case "/refused": .refuse(.problem(403, detail: "Not here.", code: "refused"))
-                    default: .none
-                    }
-                },
-                answer: { request in
-                    note(request.head)
-                    return switch request.head.path {
-                    case "/hello": .now(.data(200, Data("hello".utf8), type: "text/plain"))
-                    case "/tagged":
-                        .now(.data(200, Data(UInt8(0)..<100), type: "text/plain", headers: ["ETag": "\"tag\""]))
-                    case "/memory", "/files": .now(Response(status: 204))
-                    default: .now(.problem(404, detail: "No such thing.", code: "not_found"))
+                    if head.path == "/refused" { return .refuse(.problem(403, detail: "Not here.", code: "refused")) }
+                    let body: BodyPlan =
+                        switch head.path {
+                        case "/memory": .memory(limit: 1_000)
+                        case "/files": .files(folder: uploads, limit: 4_000)
+                        default: .none
+                        }
+                    return .accept(body) { request in
+                        note(request.head)
+                        return switch request.head.path {
+                        case "/hello": .now(.data(200, Data("hello".utf8), type: "text/plain"))
+                        case "/tagged":
+                            .now(.data(200, Data(UInt8(0)..<100), type: "text/plain", headers: ["ETag": "\"tag\""]))
+                        case "/memory", "/files": .now(Response(status: 204))
+                        default: .now(.problem(404, detail: "No such thing.", code: "not_found"))
+                        }
                     }
                 })
         } catch {
