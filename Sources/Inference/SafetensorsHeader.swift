@@ -66,7 +66,8 @@ struct SafetensorsHeader {
             @unknown default: nil
             }
         guard let name = context?.codingPath.first?.stringValue, name != Document.metadataKey else {
-            return .malformed(reason: "its header is not that of the format: \(context?.debugDescription ?? "")")
+            let words = (context?.debugDescription ?? "").trimmingCharacters(in: ["."])
+            return .malformed(reason: "its header is not that of the format: \(words)")
         }
         return .invalidTensor(
             name: name, reason: "the header must give dtype, shape and two data_offsets, whole numbers")
