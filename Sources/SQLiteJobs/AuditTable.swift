@@ -22,10 +22,9 @@ extension SQLiteJobStore {
     public static func audit(of file: URL) throws(JobStoreError) -> AuditLog {
         @Sendable func queue(isReadonly: Bool) throws(JobStoreError) -> DatabaseQueue {
             try translatingErrors(file) {
-                var configuration = Configuration()
+                var configuration = settingsToWrite()
                 configuration.readonly = isReadonly
                 configuration.busyMode = .timeout(20)
-                configuration.prepareDatabase { try $0.execute(sql: "PRAGMA secure_delete = ON") }
                 return try DatabaseQueue(path: file.path, configuration: configuration)
             }
         }
@@ -40,7 +39,10 @@ extension SQLiteJobStore {
             },
             trim: { (last) throws(JobStoreError) in
                 let writing = try queue(isReadonly: false)
-                try translatingErrors(file) { try writing.write { try AuditTable.trim(through: last, in: $0) } }
+                try translatingErrors(file) {
+                    try writing.writeWithoutTransaction(RowDigests.keep)
+                    try writing.write { try AuditTable.trim(through: last, in: $0) }
+                }
             })
     }
 }
@@ -67,6 +69,7 @@ private enum AuditTable {
     static func entries(after sequence: Int, limit: Int, in db: Database) throws -> [AuditEntry] {
         let sql = "SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
         return try Row.fetchAll(db, sql: sql, arguments: [sequence, max(0, limit)]).map { row in
+            try RowDigests.prove(row)
             var entry = AuditEntry(
                 time: Date(milliseconds: row["at_ms"]), actor: row["actor"], action: row["action"],
                 job: (row["job_id"] as String?).flatMap(JobID.init), outcome: row["outcome"], request: row["request"],
