@@ -26,7 +26,16 @@ func makeFolder(_ folder: URL) throws(SpoolError) -> Bool {
 
 /// Names of what is in a folder, hidden files too.
 func names(in folder: URL) throws(SpoolError) -> [String] {
-    guard let stream = opendir(folder.path) else { throw SpoolError("read a folder", code: errno) }
+    try names(in: folder) { SpoolError("read a folder", code: $0) }
+}
+
+/// Names of what is in a folder, hidden files too, sorted.
+///
+/// - Parameter failure: makes the error of a number of errno.h. An end that is none would pass for an empty folder.
+public func names<Failure: Error>(
+    in folder: URL, failure: (Int32) -> Failure
+) throws(Failure) -> [String] {
+    guard let stream = opendir(folder.path) else { throw failure(errno) }
     defer { closedir(stream) }
     var names: [String] = []
     while true {
@@ -37,7 +46,7 @@ func names(in folder: URL) throws(SpoolError) -> [String] {
         }
         if name != "." && name != ".." { names.append(name) }
     }
-    guard errno == 0 else { throw SpoolError("read a folder", code: errno) }
+    guard errno == 0 else { throw failure(errno) }
     return names.sorted()
 }
 

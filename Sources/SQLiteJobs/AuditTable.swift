@@ -58,14 +58,17 @@ public struct AuditFile: AuditLog {
     }
 
     private func writing<Result>(_ body: (Database) throws -> Result) throws(JobStoreError) -> Result {
-        try translatingErrors(file) { try Self.queue(file, isReadonly: false).write(body) }
+        try translatingErrors(file) {
+            let queue = try Self.queue(file, isReadonly: false)
+            try queue.writeWithoutTransaction(RowDigests.keep)
+            return try queue.write(body)
+        }
     }
 
     private static func queue(_ file: URL, isReadonly: Bool) throws -> DatabaseQueue {
-        var configuration = Configuration()
+        var configuration = settingsToWrite()
         configuration.readonly = isReadonly
         configuration.busyMode = .timeout(20)
-        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA secure_delete = ON") }
         return try DatabaseQueue(path: file.path, configuration: configuration)
     }
 }
@@ -92,6 +95,7 @@ private enum AuditTable {
     static func entries(after sequence: Int, limit: Int, in db: Database) throws -> [AuditEntry] {
         let sql = "SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
         return try Row.fetchAll(db, sql: sql, arguments: [sequence, max(0, limit)]).map { row in
+            try RowDigests.prove(row)
             var entry = AuditEntry(
                 time: Date(milliseconds: row["at_ms"]), actor: row["actor"], action: row["action"],
                 job: (row["job_id"] as String?).flatMap(JobID.init), outcome: row["outcome"], request: row["request"],

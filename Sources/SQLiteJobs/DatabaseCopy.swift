@@ -32,11 +32,10 @@ public final class DatabaseCopy {
             let original = try openToRead(file)
             try original.read(checkSchema)
             makePrivate(copy)
-            var configuration = Configuration()
-            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA secure_delete = ON") }
-            let queue = try DatabaseQueue(path: copy.path, configuration: configuration)
+            let queue = try DatabaseQueue(path: copy.path, configuration: settingsToWrite())
             try original.backup(to: queue)
             try queue.read { try proveSound($0, file) }
+            try queue.writeWithoutTransaction(RowDigests.keep)
             return (original, queue)
         }
     }

@@ -50,6 +50,7 @@ enum DeliveryTable {
     }
 
     fileprivate static func delivery(_ row: Row) throws -> WebhookDelivery {
+        try RowDigests.prove(row)
         guard let job = JobID(row["job_id"]), let state = JobState(rawValue: row["state"]) else {
             throw JobStoreError.damaged(nil)
         }

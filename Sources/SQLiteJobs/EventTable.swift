@@ -15,6 +15,7 @@ enum EventTable {
     }
 
     fileprivate static func event(_ row: Row) throws -> JobEvent {
+        try RowDigests.prove(row)
         guard let job = JobID(row["job_id"]), let kind = JobEvent.Kind(rawValue: row["kind"]) else {
             throw JobStoreError.damaged(nil)
         }

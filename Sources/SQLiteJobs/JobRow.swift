@@ -17,9 +17,10 @@ struct JobRow {
         self.lease = lease
     }
 
-    /// The rows that `sql` selects or returns.
+    static let byName = "SELECT * FROM job WHERE id = ?"
+
+    /// The rows that `sql` selects, with all their columns.
     static func fetch(_ db: Database, _ sql: String, _ arguments: StatementArguments) throws -> [JobRow] {
-        // All rows at once: a statement that writes has to run to its end.
         try Row.fetchAll(db, sql: sql, arguments: arguments).map(JobRow.init)
     }
 
@@ -27,18 +28,20 @@ struct JobRow {
     func insert(in db: Database) throws -> Job {
         let names = columns.map(\.name).joined(separator: ", ")
         let marks = columns.map { _ in "?" }.joined(separator: ", ")
-        return try write("INSERT INTO job (\(names)) VALUES (\(marks)) RETURNING *", columns.map(\.value), in: db)
+        return try write("INSERT INTO job (\(names)) VALUES (\(marks))", columns.map(\.value), in: db)
     }
 
     /// Overwrites the row of the same name; returns the job as it is now stored.
     func update(in db: Database) throws -> Job {
         let assignments = columns.map { "\($0.name) = ?" }.joined(separator: ", ")
         let values = columns.map(\.value) + [job.id.description]
-        return try write("UPDATE job SET \(assignments) WHERE id = ? RETURNING *", values, in: db)
+        return try write("UPDATE job SET \(assignments) WHERE id = ?", values, in: db)
     }
 
     private func write(_ sql: String, _ values: [(any DatabaseValueConvertible)?], in db: Database) throws -> Job {
-        guard let row = try Self.fetch(db, sql, StatementArguments(values)).first else {
+        try db.execute(sql: sql, arguments: StatementArguments(values))
+        // RETURNING would give the digest of before: triggers run after it.
+        guard let row = try Self.fetch(db, Self.byName, [job.id.description]).first else {
             throw JobStoreError.damaged(job.id)
         }
         return row.job
@@ -79,6 +82,7 @@ struct JobRow {
 
     private init(_ row: Row) throws {
         guard let id = JobID(row["id"]) else { throw JobStoreError.damaged(nil) }
+        try RowDigests.prove(row, of: id)
         guard let state = JobState(rawValue: row["state"]), let priority = JobPriority(rawValue: row["priority"]) else {
             throw JobStoreError.damaged(id)
         }

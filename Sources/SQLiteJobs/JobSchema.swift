@@ -1,11 +1,18 @@
 import GRDB
 
-/// Every schema the database ever had, in order. A migration that was released is never changed: a new one follows it.
+/// Every schema the database ever had, in order. A migration that was released is never changed: a new one follows it. A
+/// table that one makes has the column `row_digest INTEGER`, as all have since 9; each ends with the digests of all rows.
 ///
 /// Times are milliseconds since 1970. `lease_token` and `lease_until_ms` are set while a job runs, and only then.
 let jobSchema: DatabaseMigrator = {
     var migrator = DatabaseMigrator()
-    migrator.registerMigration("1: jobs") { db in
+    func register(_ name: String, _ change: @escaping @Sendable (Database) throws -> Void) {
+        migrator.registerMigration(name) { db in
+            try change(db)
+            try RowDigests.sealAll(in: db)
+        }
+    }
+    register("1: jobs") { db in
         try db.execute(
             sql: """
                 CREATE TABLE job (
@@ -35,7 +42,7 @@ let jobSchema: DatabaseMigrator = {
                 CREATE TABLE removed_job (id TEXT PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID;
                 """)
     }
-    migrator.registerMigration("2: retry keys") { db in
+    register("2: retry keys") { db in
         try db.execute(
             sql: """
                 CREATE TABLE retry_key (
@@ -45,7 +52,7 @@ let jobSchema: DatabaseMigrator = {
                 ) STRICT, WITHOUT ROWID;
                 """)
     }
-    migrator.registerMigration("3: events") { db in
+    register("3: events") { db in
         // Numbers of dropped events are not given again.
         try db.execute(
             sql: """
@@ -57,7 +64,7 @@ let jobSchema: DatabaseMigrator = {
                 ) STRICT;
                 """)
     }
-    migrator.registerMigration("4: priorities, owners, earlier results, pace") { db in
+    register("4: priorities, owners, earlier results, pace") { db in
         // Jobs of before have routine priority: a rank two hours after they came.
         try db.execute(
             sql: """
@@ -85,7 +92,7 @@ let jobSchema: DatabaseMigrator = {
                 ) STRICT;
                 """)
     }
-    migrator.registerMigration("5: webhooks") { db in
+    register("5: webhooks") { db in
         try db.execute(
             sql: """
                 CREATE TABLE delivery (
@@ -105,7 +112,7 @@ let jobSchema: DatabaseMigrator = {
                 CREATE INDEX delivery_by_job ON delivery (job_id);
                 """)
     }
-    migrator.registerMigration("6: audit") { db in
+    register("6: audit") { db in
         try db.execute(
             sql: """
                 CREATE TABLE audit (
@@ -123,13 +130,23 @@ let jobSchema: DatabaseMigrator = {
                     BEGIN SELECT raise(ABORT, 'audit entries are never removed'); END;
                 """)
     }
-    migrator.registerMigration("7: requests") { db in
+    register("7: requests") { db in
         try db.execute(sql: "ALTER TABLE job ADD COLUMN request TEXT")
     }
-    migrator.registerMigration("8: shares") { db in
+    register("8: shares") { db in
         try db.execute(sql: storageAndTurns)
         try db.execute(sql: deliveriesThatOutliveTheirJobs)
         try db.execute(sql: auditThatIsExported)
+    }
+    register("9: digests") { db in
+        try RowDigests.addColumns(in: db)
+        try db.execute(
+            sql: """
+                DROP TRIGGER audit_is_not_changed;
+                CREATE TRIGGER audit_is_not_changed
+                    BEFORE UPDATE OF seq, at_ms, actor, action, job_id, outcome, request, count ON audit
+                    BEGIN SELECT raise(ABORT, 'audit entries are never changed'); END;
+                """)
     }
     return migrator
 }()

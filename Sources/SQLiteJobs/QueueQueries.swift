@@ -48,7 +48,9 @@ extension SQLiteJobStore {
     }
 
     func isPaused(in db: Database) throws -> Bool {
-        try Bool.fetchOne(db, sql: "SELECT is_paused FROM queue") ?? false
+        guard let row = try Row.fetchOne(db, sql: "SELECT * FROM queue") else { throw JobStoreError.damaged(nil) }
+        try RowDigests.prove(row)
+        return row["is_paused"]
     }
 
     // MARK: - Report
@@ -80,7 +82,10 @@ extension SQLiteJobStore {
         try read { db in
             guard let job = try row(id, in: db)?.job else { return nil }
             if job.state.isFinal { return .zero }
-            let runs = try Double.fetchAll(db, sql: "SELECT seconds_per_cost FROM measured_run")
+            let runs = try Row.fetchAll(db, sql: "SELECT * FROM measured_run").map { row -> Double in
+                try RowDigests.prove(row)
+                return row["seconds_per_cost"]
+            }
             guard let pace = JobEstimate.pace(of: runs) else { return nil }
             var ahead = 0.0
             if job.state == .queued {

@@ -5,7 +5,7 @@ import Jobs
 /// Taking jobs back in when the database has lost them.
 extension SQLiteJobStore {
     /// Copies what can be read of a damaged database into this one, which is new: table by table, each from both ends up to
-    /// the damage. Rows that break a rule of the schema are left out.
+    /// the damage. Rows that break a rule of the schema, or are not what was written by their digest, are left out.
     ///
     /// - Returns: how many rows each table gave, and whether all of it could be read.
     public func salvage(from damaged: URL) throws(JobStoreError) -> (rows: [String: Int], isWhole: Bool) {
@@ -18,7 +18,7 @@ extension SQLiteJobStore {
                 db,
                 sql: """
                     SELECT name FROM sqlite_schema
-                    WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN ('grdb_migrations', 'queue')
+                    WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN ('grdb_migrations', 'queue', 'audit_exported')
                     ORDER BY name <> 'job', name
                     """)
         }
@@ -33,12 +33,12 @@ extension SQLiteJobStore {
                 return try Int.fetchOne(db, sql: "SELECT count(*) FROM \(table)")
             }
         }
-        let paused = try? source.read { try Bool.fetchOne($0, sql: "SELECT is_paused FROM queue") }
-        if paused == true { try setPaused(true) }
+        let queue = try? source.read { try Row.fetchOne($0, sql: "SELECT * FROM queue") }
+        if let queue, RowDigests.isCredible(queue), queue["is_paused"] == true { try setPaused(true) }
         return (rows, isWhole)
     }
 
-    /// - Returns: whether the end was reached.
+    /// - Returns: whether the end was reached, and each row on the way was sound.
     private static func copy(
         _ table: String, columns own: [String], _ order: String, from source: DatabaseQueue, into db: Database
     ) throws -> Bool {
@@ -51,7 +51,12 @@ extension SQLiteJobStore {
             return try source.read { old in
                 let cursor = try Row.fetchCursor(
                     old, sql: "SELECT * FROM \(table) \(isByRow ? "NOT INDEXED" : "") ORDER BY \(key) \(order)")
+                var isWhole = true
                 while let row = try cursor.next() {
+                    guard RowDigests.isCredible(row) else {
+                        isWhole = false
+                        continue
+                    }
                     let names = row.columnNames.filter(own.contains)
                     let values = names.map { row[$0] as DatabaseValue }
                     let marks = names.map { _ in "?" }.joined(separator: ", ")
@@ -63,7 +68,7 @@ extension SQLiteJobStore {
                         // Not what this program writes, or of a job that could not be read.
                     }
                 }
-                return true
+                return isWhole
             }
         } catch let error as DatabaseError where error.isDamage || error.resultCode == .SQLITE_ERROR {
             return false

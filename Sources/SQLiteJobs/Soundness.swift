@@ -3,7 +3,7 @@ import GRDB
 import Jobs
 
 /// Throws unless SQLite finds every page of the database in order, each index the same as its table, and each value of the
-/// type and within the bounds that the schema asks for.
+/// type and within the bounds that the schema asks for; and unless each row is what was written, by its digest.
 ///
 /// The shorter `quick_check` does not look whether an index and its table hold the same, and an index that has lost rows is
 /// what makes jobs disappear from lists.
@@ -14,6 +14,7 @@ func proveSound(_ db: Database, _ file: URL) throws {
     guard found == "ok" else {
         throw JobStoreError.corrupt(file: file.path, found: found?.split(separator: "\n").last.map(String.init) ?? "")
     }
+    try RowDigests.proveAll(in: db, file)
 }
 
 extension DatabaseError {

@@ -38,7 +38,7 @@ struct LiverRegion {
         margin: Double, reach: Double, team: ThreadTeam
     ) {
         func grown(_ range: Range<Int>, axis: Int) -> Range<Int> {
-            let voxels = Int((reach / coarseSpacing[axis]).rounded(.down))
+            let voxels = Self.stepsWithin(reach, spacing: coarseSpacing[axis])
             return max(0, range.lowerBound - voxels)..<min(coarse[axis], range.upperBound + voxels)
         }
         let surroundings = Box(
@@ -49,8 +49,6 @@ struct LiverRegion {
             let start = mask.shape.index(Int(run.xStart) - corner.x, Int(run.y) - corner.y, Int(run.z) - corner.z)
             for index in start..<start + run.count { mask.voxels[index] = 1 }
         }
-        let distances = squaredDistances(to: mask, team: team)
-        for index in mask.voxels.indices where distances.voxels[index] <= reach * reach { mask.voxels[index] = 1 }
 
         // The nearest voxel, as `resampleNearest` takes it.
         let places = (0..<3).map { axis in
@@ -68,9 +66,46 @@ struct LiverRegion {
             let z = range(surroundings.z, axis: 2, margin: 0)
         else { return nil }
         box = Box(x: x, y: y, z: z)
-        near = mask
+        near = Self.grown(mask, by: reach, team: team)
         self.corner = corner
         self.places = places
+    }
+
+    /// Slices whose distances are looked at together.
+    private static let slab = 8
+
+    /// A volume with the members of `mask` and what lies within `reach` mm of one, by exact distances. They are worked out
+    /// slab by slab, each with the slices that it can reach: of the whole they would take 8 bytes a voxel.
+    private static func grown(_ mask: Volume<UInt8>, by reach: Double, team: ThreadTeam) -> Volume<UInt8> {
+        let plane = mask.shape.x * mask.shape.y
+        var near = mask
+        for first in stride(from: 0, to: mask.shape.z, by: slab) {
+            let inside = first..<min(first + slab, mask.shape.z)
+            let beyond = stepsWithin(reach, spacing: mask.spacing.z)
+            let seen = max(0, first - beyond)..<min(mask.shape.z, inside.upperBound + beyond)
+            let members = Volume(
+                shape: Shape(mask.shape.x, mask.shape.y, seen.count), spacing: mask.spacing,
+                voxels: Array(mask.voxels[seen.lowerBound * plane..<seen.upperBound * plane]))
+            let distances = squaredDistances(to: members, team: team)
+            let start = seen.lowerBound * plane
+            for index in inside.lowerBound * plane..<inside.upperBound * plane
+            where distances.voxels[index - start] <= reach * reach { near.voxels[index] = 1 }
+        }
+        return near
+    }
+
+    private static func stepsWithin(_ reach: Double, spacing: Double) -> Int { Int((reach / spacing).rounded(.down)) }
+
+    /// Bytes that making a region takes at most, stage 1's answer included.
+    ///
+    /// - Parameters:
+    ///   - coarse: stage 1's grid, all of which the liver may fill.
+    ///   - spacing: its distance between slices in mm.
+    ///   - reach: millimetres between voxel centres.
+    static func memoryBytes(coarse: Shape, spacing: Double, reach: Double) -> Int {
+        let slices = min(coarse.z, slab + 2 * stepsWithin(reach, spacing: spacing))
+        // The answer, the component's mask and what it is grown to; of a slab the members and their distances.
+        return 3 * coarse.count + 9 * coarse.x * coarse.y * slices
     }
 
     /// The same slices, but of each the whole, all of which is taken: as the paper did.

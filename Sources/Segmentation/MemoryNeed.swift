@@ -11,8 +11,8 @@ public struct ScanCost: Equatable, Sendable {
 extension Segmenter {
     /// The cost of a scan of this grid.
     ///
-    /// The peak holds the CT (4 bytes a voxel) and the larger of stage 1's copy (5 bytes a voxel at its own spacing) and
-    /// of stage 2's labels, on its box and on the whole grid (2 bytes a voxel if the box is the whole scan, and as much
+    /// The peak holds the CT (4 bytes a voxel) and the larger of stage 1's copy (5 bytes a voxel at its own spacing), of
+    /// the liver's region, and of stage 2's labels, on its box and on the whole grid (2 bytes a voxel if the box is the whole scan, and as much
     /// again for probabilities). Measured peaks are 0.6 to 0.9 of it: docs/performance.md.
     ///
     /// - Parameters:
@@ -24,7 +24,9 @@ extension Segmenter {
     ) -> ScanCost {
         let coarse = liver.metadata.spacing.map { resampledShape(shape, from: spacing, to: $0) } ?? shape
         let voxels = shape.count
-        let stages = max(5 * coarse.count, voxels * (options.probabilities ? 4 : 2))
+        let region = LiverRegion.memoryBytes(
+            coarse: coarse, spacing: (liver.metadata.spacing ?? spacing).z, reach: Self.reach)
+        let stages = max(5 * coarse.count, region, voxels * (options.probabilities ? 4 : 2))
         let reference = hasReference ? voxels + voxels / 4 : 0
         let slack = 32 << 20
         let networks = [(liver, coarse), (lesion, shape)].reduce(0) { sum, part in

@@ -1,15 +1,16 @@
 import Digests
 import Foundation
+import Jobs
 
 /// Why a file could not be copied.
 struct CopyError: Error, CustomStringConvertible {
     let operation: String
     let code: Int32
 
-    /// The error for the present errno.
-    init(_ operation: String) {
+    /// The error for a number of errno.h, by default the present one.
+    init(_ operation: String, code: Int32 = errno) {
         self.operation = operation
-        code = errno
+        self.code = code
     }
 
     var description: String { "The backup could not \(operation): \(String(cString: strerror(code)))." }
@@ -56,21 +57,11 @@ func syncToDisk(_ place: URL) throws {
 
 /// Names of the files in a folder that are neither hidden nor links nor folders, sorted.
 func plainFiles(in folder: URL) throws -> [String] {
-    guard let stream = opendir(folder.path) else { throw CopyError("read \(folder.path)") }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while true {
-        errno = 0
-        guard let entry = readdir(stream) else { break }
-        let name = withUnsafePointer(to: &entry.pointee.d_name) {
-            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
+    try names(in: folder) { CopyError("read \(folder.path)", code: $0) }.filter { name in
         var status = stat()
-        guard !name.hasPrefix("."), lstat(folder.appending(path: name).path, &status) == 0 else { continue }
-        if status.st_mode & S_IFMT == S_IFREG { names.append(name) }
+        guard !name.hasPrefix("."), lstat(folder.appending(path: name).path, &status) == 0 else { return false }
+        return status.st_mode & S_IFMT == S_IFREG
     }
-    guard errno == 0 else { throw CopyError("read \(folder.path)") }
-    return names.sorted()
 }
 
 /// A file's size in bytes.

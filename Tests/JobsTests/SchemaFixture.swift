@@ -150,7 +150,7 @@ struct SchemaFixture: Sendable, CustomTestStringConvertible {
     func make() throws {
         try? FileManager.default.removeItem(at: file)
         // A pool, as the server has: the file says that it is in WAL mode.
-        let pool = try DatabasePool(path: file.path)
+        let pool = try DatabasePool(path: file.path, configuration: settingsToWrite())
         try jobSchema.migrate(pool, upTo: jobSchema.migrations[version - 1])
         try pool.write { db in
             let known = Set(try db.columns(in: "job").map(\.name))
@@ -223,6 +223,7 @@ struct SchemaFixture: Sendable, CustomTestStringConvertible {
                         "request": entry.request, "count": entry.count,
                     ].filter { auditColumns.contains($0.key) }, in: db)
             }
+            try RowDigests.sealAll(in: db)
         }
         try pool.close()
     }

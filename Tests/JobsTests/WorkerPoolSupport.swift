@@ -42,7 +42,7 @@ struct CollectedLog: LogHandler {
 }
 
 /// A store that passes everything on, notes renewals, and can be told not to answer for a while.
-final class FaultyStore: JobStore {
+final class FaultyStore: ForwardingJobStore {
     private struct State {
         var renewals: [Date] = []
         var claims = 0
@@ -50,7 +50,7 @@ final class FaultyStore: JobStore {
         var finishFaults = 0
     }
 
-    private let base: any JobStore
+    let base: any JobStore
     private let state = Mutex(State())
 
     init(_ base: any JobStore) {
@@ -64,32 +64,6 @@ final class FaultyStore: JobStore {
     var claims: Int { state.withLock { $0.claims } }
     func failClaims(_ count: Int) { state.withLock { $0.claimFaults = count } }
     func failFinishes(_ count: Int) { state.withLock { $0.finishFaults = count } }
-
-    func enqueue(_ new: NewJob, limits: QueueLimits) throws(JobStoreError) -> Job {
-        try base.enqueue(new, limits: limits)
-    }
-
-    func enqueueFinished(
-        _ new: NewJob, copying earlier: JobID, limits: QueueLimits
-    ) throws(JobStoreError) -> Job? {
-        try base.enqueueFinished(new, copying: earlier, limits: limits)
-    }
-
-    func setStored(_ bytes: Int, of id: JobID) throws(JobStoreError) { try base.setStored(bytes, of: id) }
-
-    func stored(of owner: String) throws(JobStoreError) -> Int { try base.stored(of: owner) }
-
-    func job(_ id: JobID) throws(JobStoreError) -> Job? { try base.job(id) }
-
-    func names() throws(JobStoreError) -> Set<JobID> { try base.names() }
-
-    func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] { try base.jobs(filter) }
-
-    func succeeded(contentKey: String) throws(JobStoreError) -> Job? { try base.succeeded(contentKey: contentKey) }
-
-    func expired(finishedBefore time: Date, limit: Int) throws(JobStoreError) -> [JobID] {
-        try base.expired(finishedBefore: time, limit: limit)
-    }
 
     func claim(
         at now: Date, lease: Duration, maxAttempts: Int, held: Set<UUID>, alsoChanged: (Job) -> Void
@@ -110,32 +84,6 @@ final class FaultyStore: JobStore {
         try answer(\.finishFaults)
         return try base.finish(claim, outcome, at: now)
     }
-
-    func cancel(_ id: JobID, at now: Date) throws(JobStoreError) -> Job? { try base.cancel(id, at: now) }
-
-    func retry(_ id: JobID, limits: QueueLimits, at now: Date) throws(JobStoreError) -> Job? {
-        try base.retry(id, limits: limits, at: now)
-    }
-
-    func remove(_ id: JobID, at now: Date) throws(JobStoreError) { try base.remove(id, at: now) }
-
-    func check() throws(JobStoreError) { try base.check() }
-
-    func setPaused(_ isPaused: Bool) throws(JobStoreError) { try base.setPaused(isPaused) }
-
-    func report() throws(JobStoreError) -> QueueReport { try base.report() }
-
-    func estimate(for id: JobID, workers: Int) throws(JobStoreError) -> Duration? {
-        try base.estimate(for: id, workers: workers)
-    }
-
-    func events(after sequence: Int, limit: Int) throws(JobStoreError) -> [JobEvent] {
-        try base.events(after: sequence, limit: limit)
-    }
-
-    func lastEvent() throws(JobStoreError) -> Int { try base.lastEvent() }
-
-    func trimEvents(olderThan time: Date) throws(JobStoreError) -> Int { try base.trimEvents(olderThan: time) }
 
     private func answer(_ faults: WritableKeyPath<State, Int>) throws(JobStoreError) {
         let fails = state.withLock { state in

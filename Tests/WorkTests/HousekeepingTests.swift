@@ -113,8 +113,8 @@ import Testing
 }
 
 /// A store whose list of old jobs is wrong, and whose first job is run again when it is looked at.
-private struct LyingStore: JobStore {
-    private let base: any JobStore
+private struct LyingStore: ForwardingJobStore {
+    let base: any JobStore
     private let listed: [JobID]
 
     init(_ base: any JobStore, listed: [JobID]) {
@@ -133,43 +133,4 @@ private struct LyingStore: JobStore {
         if id == listed[0] { _ = try base.retry(id, limits: QueueLimits(jobs: 9), at: Date()) }
         return job
     }
-
-    func enqueue(_ new: NewJob, limits: QueueLimits) throws(JobStoreError) -> Job {
-        try base.enqueue(new, limits: limits)
-    }
-    func enqueueFinished(
-        _ new: NewJob, copying earlier: JobID, limits: QueueLimits
-    ) throws(JobStoreError) -> Job? { try base.enqueueFinished(new, copying: earlier, limits: limits) }
-    func setStored(_ bytes: Int, of id: JobID) throws(JobStoreError) { try base.setStored(bytes, of: id) }
-    func stored(of owner: String) throws(JobStoreError) -> Int { try base.stored(of: owner) }
-    func names() throws(JobStoreError) -> Set<JobID> { try base.names() }
-    func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] { try base.jobs(filter) }
-    func succeeded(contentKey: String) throws(JobStoreError) -> Job? { try base.succeeded(contentKey: contentKey) }
-    func claim(
-        at now: Date, lease: Duration, maxAttempts: Int, held: Set<UUID>, alsoChanged: (Job) -> Void
-    ) throws(JobStoreError) -> ClaimedJob? {
-        try base.claim(at: now, lease: lease, maxAttempts: maxAttempts, held: held, alsoChanged: alsoChanged)
-    }
-    func renew(
-        _ claim: ClaimedJob, stage: String, progress: Double, until: Date
-    ) throws(JobStoreError) -> LeaseState { try base.renew(claim, stage: stage, progress: progress, until: until) }
-    func finish(_ claim: ClaimedJob, _ outcome: JobOutcome, at now: Date) throws(JobStoreError) -> Job? {
-        try base.finish(claim, outcome, at: now)
-    }
-    func cancel(_ id: JobID, at now: Date) throws(JobStoreError) -> Job? { try base.cancel(id, at: now) }
-    func retry(_ id: JobID, limits: QueueLimits, at now: Date) throws(JobStoreError) -> Job? {
-        try base.retry(id, limits: limits, at: now)
-    }
-    func remove(_ id: JobID, at now: Date) throws(JobStoreError) { try base.remove(id, at: now) }
-    func check() throws(JobStoreError) { try base.check() }
-    func setPaused(_ isPaused: Bool) throws(JobStoreError) { try base.setPaused(isPaused) }
-    func report() throws(JobStoreError) -> QueueReport { try base.report() }
-    func estimate(for id: JobID, workers: Int) throws(JobStoreError) -> Duration? {
-        try base.estimate(for: id, workers: workers)
-    }
-    func events(after sequence: Int, limit: Int) throws(JobStoreError) -> [JobEvent] {
-        try base.events(after: sequence, limit: limit)
-    }
-    func lastEvent() throws(JobStoreError) -> Int { try base.lastEvent() }
-    func trimEvents(olderThan time: Date) throws(JobStoreError) -> Int { try base.trimEvents(olderThan: time) }
 }

@@ -8,7 +8,8 @@
   audit     refused requests as fast as they go: rows written, and the time in which /healthz answers meanwhile
   turns     one owner queues many jobs, another one after it: how many start before that?
 
-Changes nothing but a folder below TMPDIR. Ends with status 1 if a promise was broken. --short takes about 10 s.
+Changes nothing but a folder below TMPDIR. Ends with status 1 if a promise was broken. --short takes
+10 s on an idle machine, 30 s on a busy one.
 """
 import http.client
 import os
