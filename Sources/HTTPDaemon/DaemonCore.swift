@@ -2,10 +2,12 @@ import Foundation
 import Logging
 import Synchronization
 
-/// What a daemon serves: the closures that ``HTTPDaemon/init(settings:logger:isVital:isExempt:plan:answer:)`` describes.
+/// What a daemon serves: the closures that ``HTTPDaemon/init(settings:logger:isVital:isExempt:loggedPath:plan:answer:)``
+/// describes.
 struct Application: Sendable {
     var isVital: @Sendable (RequestHead) -> Bool = { _ in false }
     var isExempt: @Sendable (String) -> Bool = { _ in false }
+    var loggedPath: @Sendable (RequestHead) -> String = { $0.path }
     let plan: @Sendable (RequestHead) -> BodyPlan
     let answer: @Sendable (Request) -> Answer
 }
@@ -15,6 +17,7 @@ final class DaemonCore: Sendable {
     let settings: DaemonSettings
     let logger: Logger
     let plan: @Sendable (RequestHead) -> BodyPlan
+    let loggedPath: @Sendable (RequestHead) -> String
     let write: UploadFile.Write
     let watch: ConnectionWatch
     let handlers: HandlerThreads
@@ -42,6 +45,7 @@ final class DaemonCore: Sendable {
         self.logger = logger
         self.write = write
         plan = application.plan
+        loggedPath = application.loggedPath
         isVital = application.isVital
         handler = application.answer
         watch = ConnectionWatch(
@@ -109,7 +113,7 @@ final class DaemonCore: Sendable {
         case .disk(let code):
             let reason = String(cString: strerror(code))
             logger.error("body not kept", metadata: ["reason": "\(reason)", "request": "\(id)"])
-        case .tooLarge, .tooManyParts, .multipart: break
+        case .tooLarge, .tooManyParts, .tooManyFields, .multipart: break
         }
         return PreparedResponse(error.refusal.response, id: id, logger: logger)
     }

@@ -36,6 +36,7 @@ public final class HTTPDaemon: Sendable {
     ///   - isVital: whether a request is one that must be answered whatever else goes on, as of the server's health: two
     ///     threads answer nothing else. It must cost little.
     ///   - isExempt: whether ``DaemonSettings/connectionsPerAddressLimit`` does not count for an address, as of a proxy.
+    ///   - loggedPath: what the log tells of a request's path.
     ///   - plan: asked when a head has come, before any of the body; runs on a thread that serves sockets, so it must
     ///     not block.
     ///   - answer: asked when the request is complete; may block, or promise a response for later. Files of the request
@@ -44,11 +45,13 @@ public final class HTTPDaemon: Sendable {
     public convenience init(
         settings: DaemonSettings, logger: Logger, isVital: @escaping @Sendable (RequestHead) -> Bool = { _ in false },
         isExempt: @escaping @Sendable (String) -> Bool = { _ in false },
+        loggedPath: @escaping @Sendable (RequestHead) -> String = { $0.path },
         plan: @escaping @Sendable (RequestHead) -> BodyPlan, answer: @escaping @Sendable (Request) -> Answer
     ) throws(DaemonError) {
         try self.init(
             settings: settings, logger: logger, write: { Glibc.write($0, $1.baseAddress, $1.count) },
-            application: Application(isVital: isVital, isExempt: isExempt, plan: plan, answer: answer))
+            application: Application(
+                isVital: isVital, isExempt: isExempt, loggedPath: loggedPath, plan: plan, answer: answer))
     }
 
     init(
