@@ -93,7 +93,9 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Yams", package: "Yams"),
-            ]),
+            ],
+            // A link to the contract in the repository's root.
+            resources: [.embedInCode("openapi.yaml")]),
         .executableTarget(
             name: "hepar",
             dependencies: [

@@ -206,9 +206,11 @@ public struct DicomReport: Codable, Equatable, Sendable {
     public let findings: [Finding]
     /// Only if asked for.
     public let uids: UIDs?
+    /// What became of each file: between the child process and ``DicomImporter`` alone.
+    public var instances: [SentInstance]?
 
     enum CodingKeys: String, CodingKey {
-        case files, volumes, findings, uids
+        case files, volumes, findings, uids, instances
         case leftOut = "left_out"
     }
 }

@@ -131,6 +131,13 @@ let jobSchema: DatabaseMigrator = {
         try db.execute(sql: deliveriesThatOutliveTheirJobs)
         try db.execute(sql: auditThatIsExported)
     }
+    migrator.registerMigration("10: lists") { db in
+        try db.execute(
+            sql: """
+                CREATE INDEX job_by_priority_age ON job (priority, id);
+                CREATE INDEX job_with_doubts ON job (id) WHERE \(hasDoubts);
+                """)
+    }
     return migrator
 }()
 

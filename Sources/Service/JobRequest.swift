@@ -16,11 +16,14 @@ struct JobRequest: Codable, Sendable {
     var memoryBytes: Int?
     /// Which volume of the DICOM files that were sent this is; nil for NIfTI.
     var dicom: DicomReport?
+    /// The client's own name for the job; nil where it gave none.
+    var label: String?
 
     init(
         options: Segmenter.Options = .init(), findings: [Finding] = [], memoryBytes: Int? = nil,
-        dicom: DicomReport? = nil, verifies: Verification.Earlier? = nil
+        dicom: DicomReport? = nil, label: String? = nil, verifies: Verification.Earlier? = nil
     ) {
+        self.label = label
         self.dicom = dicom
         self.memoryBytes = memoryBytes
         self.options = options
@@ -37,6 +40,19 @@ struct JobRequest: Codable, Sendable {
             options = try decoder.decode(Segmenter.Options.self, from: job.options)
         }
     }
+}
+
+/// A client's own name for a job, which the job tells and nothing else does: no log, no webhook, no event.
+///
+/// - Throws: ``Problem``: not 1 to 64 printable characters of ASCII.
+func checkedLabel(_ text: String?) throws(Problem) -> String? {
+    guard let text else { return nil }
+    guard (1...64).contains(text.utf8.count), text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else {
+        throw Problem(
+            400, "bad_label",
+            "label must be 1 to 64 printable ASCII characters, such as an order's number. It must not name a patient.")
+    }
+    return text
 }
 
 extension Segmenter.Options {

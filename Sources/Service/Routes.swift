@@ -58,14 +58,17 @@ struct Routes: Sendable {
     /// What a handler is given.
     struct Call: Sendable {
         let request: Request
-        /// What stands for `{id}` in the path.
+        /// What stands for `{id}`, or another name in braces, in the path; "" where nothing does.
         let id: String
         /// Who asks, and for what.
         let caller: Caller, action: Action?
         let logger: Logger
 
         /// The query's parameters, none but `names`.
-        func query(_ names: String...) throws -> [String: String] {
+        func query(_ names: String...) throws -> [String: String] { try query(names) }
+
+        /// The query's parameters, none but `names`.
+        func query(_ names: [String]) throws -> [String: String] {
             let query = request.head.query
             guard let unknown = query.keys.sorted().first(where: { !names.contains($0) }) else { return query }
             let known = names.isEmpty ? "Nothing" : "Only \(names.joined(separator: ", "))"
@@ -85,6 +88,10 @@ struct Routes: Sendable {
         Route(
             method: "POST", path: "/v1/dicomweb/studies", action: .submit, takesFiles: true, audited: "job.submit"
         ) { try $0.storeInstances($1) },
+        Route(
+            method: "POST", path: "/v1/dicomweb/studies/{study}", action: .submit, takesFiles: true,
+            audited: "job.submit"
+        ) { try $0.storeInstances($1) },
         Route(method: "GET", path: "/v1/jobs/{id}", action: .readJob) { try $0.state($1) },
         Route(method: "DELETE", path: "/v1/jobs/{id}", action: .deleteJob, audited: "job.delete") {
             .now(try $0.delete($1))
@@ -95,6 +102,7 @@ struct Routes: Sendable {
         Route(method: "POST", path: "/v1/jobs/{id}/retry", action: .changeJob, audited: "job.retry") {
             .now(try $0.retry($1))
         },
+        Route(method: "GET", path: "/v1/jobs/{id}/dicom", action: .readJob) { .now(try $0.dicom($1)) },
         Route(method: "GET", path: "/v1/jobs/{id}/mask", action: .readResult, audited: "result.read") {
             try $0.mask($1)
         },
@@ -140,12 +148,22 @@ struct Routes: Sendable {
             return .now(.json(200, Software()))
         },
         Route(method: "GET", path: "/metrics", action: .readMetrics) { .now(try $0.metricsPage($1)) },
+        Route(method: "GET", path: "/openapi.yaml", action: nil) { _, call in
+            _ = try call.query()
+            return .now(Contract.response)
+        },
         Route(method: "GET", path: "/healthz", action: nil) { _, _ in .now(.json(200, ["status": "ok"])) },
         Route(method: "GET", path: "/readyz", action: nil) { routes, _ in .now(routes.readiness().response) },
     ]
 
     /// Whether a request is about the server's health, and must be answered whatever else goes on.
     static func isVital(_ head: RequestHead) -> Bool { ["/healthz", "/readyz"].contains(head.path) }
+
+    /// A path as it may be logged: UIDs, which DICOMweb has in paths, lead to a patient.
+    static func loggedPath(_ head: RequestHead) -> String {
+        let base = "/v1/dicomweb/studies/"
+        return head.path.hasPrefix(base) ? base + "..." : head.path
+    }
 
     /// The routes of a path, one for each method, and what stands for `{id}` in it.
     private static func routes(at path: String) -> (routes: [Route], id: String) {
@@ -155,8 +173,9 @@ struct Routes: Sendable {
             let pattern = route.path.split(separator: "/")
             guard pattern.count == segments.count else { return false }
             return zip(pattern, segments).allSatisfy { expected, found in
-                if expected == "{id}" { id = String(found) }
-                return expected == "{id}" || expected == found
+                let isName = expected.first == "{"
+                if isName { id = String(found) }
+                return isName || expected == found
             }
         }
         return (routes, id)
@@ -219,7 +238,7 @@ struct Routes: Sendable {
     private static func noRoute(_ routes: [Route]) -> Problem {
         let methods = routes.map(\.method)
         guard !methods.isEmpty else {
-            return Problem(404, "not_found", "There is nothing at this address. openapi.yaml lists what there is.")
+            return Problem(404, "not_found", "There is nothing at this address. GET /openapi.yaml tells what there is.")
         }
         let allowed = (methods.contains("GET") ? methods + ["HEAD"] : methods).sorted().joined(separator: ", ")
         return Problem(405, "method_not_allowed", "This address answers \(allowed).", headers: [("Allow", allowed)])

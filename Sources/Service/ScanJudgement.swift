@@ -42,7 +42,7 @@ struct ScanJudgement {
 extension Routes {
     /// `POST /v1/scans`: the verdict on a scan, without a job. What would be refused is refused here, alike.
     func judgeScan(_ call: Call) throws -> Handling {
-        let query = try call.query("study", "series", "acquisition", "uids")
+        let query = try call.query(Self.dicomQuery)
         let upload = try Upload(call.request)
         return .inPlace(try reading(call)) { [self] in
             let judged = try judge(upload, query, call)
@@ -52,10 +52,12 @@ extension Routes {
     }
 
     /// Reads every byte once and refuses what could not become a mask.
-    func judge(_ upload: Upload, _ query: [String: String], _ call: Call) throws -> ScanJudgement {
+    func judge(
+        _ upload: Upload, _ query: [String: String], _ call: Call, told: (([SentInstance]) -> Void)? = nil
+    ) throws -> ScanJudgement {
         guard spool.freeBytes() > config.freeSpaceMiB << 20 else { throw Problem.storageFull }
         let dicom = try quarantining(call, upload.images, work: "import-dicom") {
-            try dicomVolume(upload.images, query)
+            try dicomVolume(upload.images, query, told: told)
         }
         do {
             return try judge(upload, image: dicom?.file ?? upload.images[0], dicom, call)

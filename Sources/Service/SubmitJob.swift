@@ -1,4 +1,5 @@
 import Access
+import Dicom
 import Foundation
 import HTTPDaemon
 import Imaging
@@ -11,34 +12,22 @@ import Segmentation
 extension Routes {
     func submit(_ call: Call) throws -> Handling {
         .inPlace(try reading(call)) { [self] in
-            let (job, headers) = try accept(call)
+            let (job, headers) = try accept(call, try call.query(Self.jobQuery))
             var response = Response.json(202, try shown(job))
             response.headers += headers
             return response
         }
     }
 
-    /// `POST /v1/dicomweb/studies`: a job by STOW-RS (PS3.18 section 10.5), as DICOM nodes send their instances. The answer
-    /// is a DICOM dataset whose RetrieveURL (0008,1190) is the job's address.
-    func storeInstances(_ call: Call) throws -> Handling {
-        let type = call.request.head.headers["Content-Type"]?.lowercased().prefix { $0 != ";" }
-        guard case .parts = call.request.body, type?.trimmingCharacters(in: .whitespaces) == "multipart/related" else {
-            throw Problem(
-                415, "not_stow",
-                "Send the instances as multipart/related; type=\"application/dicom\", as STOW-RS has it.")
-        }
-        return .inPlace(try reading(call)) { [self] in
-            let (job, headers) = try accept(call)
-            let dataset = #"{"00081190":{"vr":"UR","Value":["/v1/jobs/\#(job.id)"]}}"#
-            var response = Response.data(202, Data(dataset.utf8), type: "application/dicom+json")
-            response.headers += headers
-            return response
-        }
-    }
+    /// What a query that makes a job may ask for.
+    static let jobQuery = ["priority", "webhook", "label"] + dicomQuery
 
     /// Queues a job, or finds the one that answers the request already; with the header fields that tell of it.
-    private func accept(_ call: Call) throws -> (job: Job, headers: [(String, String)]) {
-        let query = try call.query("priority", "webhook", "study", "series", "acquisition", "uids")
+    ///
+    /// - Parameter told: told what became of each instance, also where the scan is refused; it must be DICOM then.
+    func accept(
+        _ call: Call, _ query: [String: String], told: (([SentInstance]) -> Void)? = nil
+    ) throws -> (job: Job, headers: [(String, String)]) {
         var webhook: String?
         if let url = query["webhook"] {
             do {
@@ -48,20 +37,21 @@ extension Routes {
             }
         }
         // Before the scan is read, which may take minutes.
-        let priority = try priority(query["priority"])
+        let priority = try Self.priority(query["priority"]) ?? .routine
+        let label = try checkedLabel(query["label"])
         if priority == .stat { try call.caller.check(.submitStat) }
         try storage.checkRoom(for: call.caller)
         let headers = call.request.head.headers
         let requestKey = try RequestKey(headers)
         let upload = try Upload(call.request)
-        let judged = try judge(upload, query, call)
+        let judged = try judge(upload, query, call, told: told)
         defer { judged.dicom?.discard() }
         let key = try requestKey.map { key in
             RetryKey(key: "\(call.caller.name)/\(key.text)", digest: try upload.digest(query))
         }
         let request = JobRequest(
             options: upload.options, findings: judged.findings, memoryBytes: judged.cost.bytes,
-            dicom: judged.dicom?.report)
+            dicom: judged.dicom?.report, label: label)
         let new = NewJob(
             options: try JSONEncoder.hepar.encode(request), hasReference: upload.reference != nil,
             uploadBytes: upload.bytes, retryKey: key, priority: priority,
@@ -86,8 +76,8 @@ extension Routes {
         return (job, location)
     }
 
-    private func priority(_ text: String?) throws -> JobPriority {
-        guard let text else { return .routine }
+    static func priority(_ text: String?) throws -> JobPriority? {
+        guard let text else { return nil }
         guard let priority = JobPriority(rawValue: text) else {
             let known = JobPriority.allCases.map(\.rawValue).joined(separator: ", ")
             throw Problem(400, "bad_query", "priority must be one of \(known).")
