@@ -107,7 +107,9 @@ let package = Package(
             dependencies: [
                 "Access", "Cases", "Dicom", "Digests", "HTTPDaemon", "Imaging", "Jobs", "Metrics", "Sandbox",
                 "Segmentation", "Telemetry", "Webhooks", "Work", .product(name: "Logging", package: "swift-log"),
-            ]),
+            ],
+            // A link to the contract in the repository's root.
+            resources: [.embedInCode("openapi.yaml")]),
         .target(
             name: "Service",
             dependencies: [

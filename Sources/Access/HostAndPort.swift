@@ -26,6 +26,9 @@ struct HostAndPort {
     }
 }
 
+/// The value of a `Host` field as it was sent; nil where it is none.
+public func checkedHost(_ value: String?) -> String? { value.flatMap { HostAndPort($0)?.text } }
+
 /// Whether this is a colon and one to five digits.
 private func isPort(_ text: Substring) -> Bool {
     text.first == ":" && 2...6 ~= text.utf8.count && text.utf8.dropFirst().allSatisfy { 0x30...0x39 ~= $0 }

@@ -35,6 +35,8 @@ public enum DicomError: Error, Equatable, Codable, Sendable {
     case seriesNotFound(found: [Int])
     /// The wanted acquisition is not there; `found` are the AcquisitionNumbers that are.
     case acquisitionNotFound(found: [Int])
+    /// There is no volume of the wanted number, or it is not of the wanted study or series; `found` is how many there are.
+    case volumeNotFound(found: Int)
     /// Fewer slices than a volume needs.
     case tooFewSlices(found: Int, needed: Int)
     /// More voxels than accepted.
@@ -126,6 +128,7 @@ extension DicomError {
         case .studyNotFound: "dicom_study_not_found"
         case .seriesNotFound: "dicom_series_not_found"
         case .acquisitionNotFound: "dicom_acquisition_not_found"
+        case .volumeNotFound: "dicom_volume_not_found"
         case .tooFewSlices: "dicom_too_few_slices"
         case .tooLarge: "dicom_too_large"
         case .missingSlices: "dicom_missing_slices"
@@ -217,6 +220,11 @@ extension DicomError: CustomStringConvertible {
             "The files do not have that series\(listed("SeriesNumber", found)). Name one that is there, or none."
         case .acquisitionNotFound(let found):
             "The files do not have that acquisition\(listed("AcquisitionNumber", found)). Name one that is there, or none."
+        case .volumeNotFound(let found):
+            """
+            The files hold \(counted(found, "volume")); the wanted one is not among them, or not of the study or series that was \
+            named. Volumes are counted from 1, as an answer to the same files without that choice lists them.
+            """
         case .tooFewSlices(let found, let needed):
             "The volume has \(counted(found, "slice")); at least \(needed) are needed. Send the whole series."
         case .tooLarge(let slices, let rows, let columns, let limit):

@@ -9,6 +9,8 @@ public struct DicomOptions: Equatable, Sendable {
     public var series: String?
     /// AcquisitionNumber of the wanted slices.
     public var acquisition: Int?
+    /// The wanted volume by its number in the report of an import of the same files without ``acquisition``.
+    public var volume: Int?
     /// Whether the report gives UIDs, which lead to the patient in an archive.
     public var includeUIDs: Bool
     /// What is accepted.
@@ -16,12 +18,13 @@ public struct DicomOptions: Equatable, Sendable {
 
     /// Leaves all to the rule by default.
     public init(
-        study: String? = nil, series: String? = nil, acquisition: Int? = nil, includeUIDs: Bool = false,
-        limits: DicomLimits = DicomLimits()
+        study: String? = nil, series: String? = nil, acquisition: Int? = nil, volume: Int? = nil,
+        includeUIDs: Bool = false, limits: DicomLimits = DicomLimits()
     ) {
         self.study = study
         self.series = series
         self.acquisition = acquisition
+        self.volume = volume
         self.includeUIDs = includeUIDs
         self.limits = limits
     }
@@ -41,21 +44,31 @@ public struct DicomOptions: Equatable, Sendable {
 ///   - files: DICOM files, of which one may be a zip of many.
 ///   - work: an existing folder where the zip is unpacked; what is made there stays.
 ///   - output: the NIfTI-1 volume, .nii or .nii.gz; replaced if it exists.
-///   - options: the wanted study, series and acquisition, limits.
+///   - options: the wanted study, series and acquisition, or the wanted volume; limits.
 ///   - team: the threads that compress.
+///   - told: told once, before this ends either way, what became of each file; of no file where they could not be read.
 /// - Returns: the volumes found, which was taken, and what was left out or changed.
 /// - Throws: the ``DicomError`` of the best volume where none is sound.
 public func importDicom(
-    _ files: [URL], work: URL, output: URL, options: DicomOptions = DicomOptions(), team: ThreadTeam
+    _ files: [URL], work: URL, output: URL, options: DicomOptions = DicomOptions(), team: ThreadTeam,
+    told: ([SentInstance]) -> Void = { _ in }
 ) throws(DicomError) -> DicomReport {
+    var register = FileRegister()
+    var fates: [SentInstance]?
+    defer { told(fates ?? register.fates(study: options.study)) }
     let unpacked = try unpack(files, into: work, limits: options.limits)
     let budget = InflationBudget(files: unpacked.reduce(0) { $0 + bytes(of: $1) }, limits: options.limits)
     var slices: [SliceHeader] = []
     var leftOut: [LeftOutReason: Int] = [:]
     for file in unpacked {
-        switch try judge(file, limits: options.limits, budget: budget) {
-        case .slices(let found): slices += found
-        case .leftOut(let reason): leftOut[reason, default: 0] += 1
+        var names = FileNames()
+        switch try judge(file, limits: options.limits, budget: budget, names: { names = $0 }) {
+        case .slices(let found):
+            slices += found
+            register.add(file.path, names, leftOut: nil)
+        case .leftOut(let reason):
+            leftOut[reason, default: 0] += 1
+            register.add(file.path, names, leftOut: reason)
         }
         guard slices.count <= options.limits.files else { throw .tooManyFiles(limit: options.limits.files) }
     }
@@ -70,11 +83,13 @@ public func importDicom(
 
     let owners = Owners(of: slices)
     var digests = VoxelDigests()
+    let candidates = try chosen(slices, owners, options)
     let sorted = sortIntoStacks(
-        try chosen(slices, owners, options), limits: options.limits, digest: { digests.digest(of: $0) })
+        candidates, limits: options.limits, digest: { digests.digest(of: $0) })
     let choice = try choose(from: sorted.stacks, owners, options: options)
     let taken = sorted.stacks[choice.taken]
     let voxels = try taken.write(to: output, team: team)
+    fates = register.fates(study: options.study, taken: taken, stacks: sorted.stacks, candidates: candidates)
     let uids = options.includeUIDs ? DicomReport.UIDs(taken) : nil
     let found = Findings(
         stacks: sorted.stacks, choice: choice, owners: owners, voxels: voxels, doubled: sorted.doubled,

@@ -15,7 +15,7 @@ public struct DicomImporter: Sendable {
         self.limits = limits
     }
 
-    /// Does what ``importDicom(_:work:output:options:team:)`` does, in a child process.
+    /// Does what ``importDicom(_:work:output:options:team:told:)`` does, in a child process, within its own limits.
     ///
     /// Blocks until the child has ended, at most ``ChildLimits/silenceSeconds``. After an error the output is not there,
     /// but a child that was ended may leave its beginnings in the output's folder, and `work` unpacked files: give both
@@ -24,17 +24,19 @@ public struct DicomImporter: Sendable {
     /// - Throws: the child's error; ``DicomError/unreadable(signal:)`` where it crashed, ``DicomError/unbelievable``,
     ///   ``DicomError/timeout(seconds:)``, ``DicomError/importFailed(reason:)``.
     public func run(
-        _ files: [URL], work: URL, output: URL, study: String? = nil, series: String? = nil, acquisition: Int? = nil,
-        includeUIDs: Bool = false
+        _ files: [URL], work: URL, output: URL, options: DicomOptions = DicomOptions(),
+        told: (([SentInstance]) -> Void)? = nil
     ) throws(DicomError) -> DicomReport {
         guard !files.isEmpty else { throw .noCT(files: 0, leftOut: []) }
         var arguments = ["import-dicom", "--json", "--limits", limits.text, "--work", work.path]
         arguments += ["--output", output.path]
         // One word each, so that a value that begins with a dash is not taken for an option.
-        if let study { arguments.append("--study=\(study)") }
-        if let series { arguments.append("--series=\(series)") }
-        if let acquisition { arguments.append("--acquisition=\(acquisition)") }
-        if includeUIDs { arguments.append("--uids") }
+        if let study = options.study { arguments.append("--study=\(study)") }
+        if let series = options.series { arguments.append("--series=\(series)") }
+        if let acquisition = options.acquisition { arguments.append("--acquisition=\(acquisition)") }
+        if let volume = options.volume { arguments.append("--volume=\(volume)") }
+        if options.includeUIDs { arguments.append("--uids") }
+        if told != nil { arguments.append("--instances") }
         arguments += ["--"] + files.map { $0.absoluteURL.path }
 
         let child = ChildProcess(executable, arguments, limits: limits)
@@ -44,15 +46,18 @@ public struct DicomImporter: Sendable {
         switch end {
         case .exited where answer.isEmpty: throw .importFailed(reason: .noAnswer)
         case .exited(0):
-            guard let report = try? AnswerReader().read(DicomReport.self, from: answer),
-                report.isPossible(voxels: limits.voxels, uids: includeUIDs), isFile(output)
+            guard var report = try? AnswerReader().read(DicomReport.self, from: answer),
+                report.isPossible(voxels: limits.voxels, uids: options.includeUIDs), isFile(output)
             else { throw .unbelievable }
+            try tell(report.instances, told)
+            report.instances = nil
             return report
         case .exited:
             // The sentence is made anew from the case's numbers: no text of the child is passed on.
             guard let failure = try? AnswerReader(allowsNonFinite: true).read(DicomFailure.self, from: answer),
                 failure.error.isPossible
             else { throw .unbelievable }
+            try tell(failure.instances, told)
             throw failure.error
         case .notStarted: throw .importFailed(reason: .notStarted)
         case .timedOut: throw .timeout(seconds: limits.silenceSeconds)
@@ -64,6 +69,14 @@ public struct DicomImporter: Sendable {
             throw .unreadable(signal: signal)
         }
     }
+}
+
+/// Passes on what a child said of the files, if it was asked.
+private func tell(_ instances: [SentInstance]?, _ told: (([SentInstance]) -> Void)?) throws(DicomError) {
+    guard (instances != nil) == (told != nil), (instances?.count ?? 0) <= DicomLimits().files,
+        instances?.allSatisfy(\.isPossible) ?? true
+    else { throw .unbelievable }
+    told?(instances ?? [])
 }
 
 /// Whether there is an ordinary file.
@@ -122,10 +135,7 @@ extension DicomReport.Volume {
 extension DicomReport.UIDs {
     fileprivate func isPossible(slices most: Int) -> Bool {
         let all = [study, series, frameOfReference, sopClass].compactMap { $0 } + instances
-        let isUID = { (text: String) in
-            text.utf8.count <= 64 && text.utf8.allSatisfy { "0123456789.".utf8.contains($0) }
-        }
-        return all.allSatisfy(isUID) && instances.count <= most && (slices?.count ?? 0) <= most
+        return all.allSatisfy(isSoundUID) && instances.count <= most && (slices?.count ?? 0) <= most
             && (orientation.map { $0.count == 6 && $0.allSatisfy(\.isFinite) } ?? true)
             && (slices ?? []).allSatisfy { slice in
                 slice.position.count == 3 && slice.position.allSatisfy(\.isFinite)
@@ -142,9 +152,12 @@ public struct DicomFailure: Codable, Sendable {
     public let message: String
     /// The error itself.
     public let error: DicomError
+    /// What became of each file, if that was asked for.
+    public let instances: [SentInstance]?
 
     /// The failure by `error`.
-    public init(_ error: DicomError) {
+    public init(_ error: DicomError, instances: [SentInstance]? = nil) {
+        self.instances = instances
         code = error.code
         message = error.description
         self.error = error

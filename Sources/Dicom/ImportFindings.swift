@@ -58,8 +58,8 @@ struct Findings {
             isGuess ? .warning : .info, "volume_chosen", count: choice.others.count,
             """
             Volume \(choice.taken + 1) was taken of \(choice.others.count + 1) that could be. Not taken: \
-            \(reasons.joined(separator: "; ")). Another is chosen by study, series or acquisition where these differ; else \
-            send it alone.
+            \(reasons.joined(separator: "; ")). Another is chosen by study, series or acquisition where these differ, or by \
+            its number as volume.
             """)
     }
 

@@ -92,12 +92,17 @@ private let ctClass = "1.2.840.10008.5.1.4.1.1.2"
 
 /// Reads a file's attributes and says whether it holds slices of a CT.
 ///
-/// - Parameter budget: for all files of an import; nil gives this one a budget of its own.
+/// - Parameters:
+///   - budget: for all files of an import; nil gives this one a budget of its own.
+///   - names: what the file says of itself, as far as it can be read.
 /// - Throws: only what is not one file's fault.
-func judge(_ url: URL, limits: DicomLimits, budget: InflationBudget? = nil) throws(DicomError) -> JudgedFile {
+func judge(
+    _ url: URL, limits: DicomLimits, budget: InflationBudget? = nil, names: (FileNames) -> Void = { _ in }
+) throws(DicomError) -> JudgedFile {
     do throws(DicomFault) {
         let budget = budget ?? InflationBudget(files: bytes(of: url), limits: limits)
         let file = try budget.read(url.path)
+        names(file.names)
         return SliceHeader.judge(file, url, limits)
     } catch {
         switch error {
@@ -154,16 +159,17 @@ extension SliceHeader {
     /// What all frames of a file have in common; places come later.
     private init(_ file: borrowing DicomFile, _ url: URL, _ rows: Int, _ columns: Int) {
         self.file = url
-        let names = [file.text(.patientID), file.text(.patientName).uppercased(), file.text(.patientBirthDate)]
+        let patient = [file.text(.patientID), file.text(.patientName).uppercased(), file.text(.patientBirthDate)]
         origin = Origin(
-            patient: names.joined(separator: "\\"), study: file.text(.studyInstance), series: file.text(.seriesInstance)
+            patient: patient.joined(separator: "\\"), study: file.text(.studyInstance),
+            series: file.text(.seriesInstance)
         )
         series = file.uid(.seriesInstance)
-        study = file.uid(.studyInstance)
+        let names = file.names
+        study = names.study
         frameOfReference = file.uid(.frameOfReference)
-        sopClass = file.uid(.sopClass).isEmpty ? file.uid(.mediaStorageClass) : file.uid(.sopClass)
-        let own = file.uid(.sopInstance)
-        instance = own.isEmpty ? file.uid(.mediaStorageInstance) : own
+        sopClass = names.sopClass
+        instance = names.instance
         seriesNumber = file.integer(.seriesNumber)
         acquisitionNumber = file.integer(.acquisitionNumber)
         instanceNumber = file.integer(.instanceNumber)
@@ -298,8 +304,15 @@ extension DicomFile {
     /// A UID as DICOM allows it, else "": what is echoed cannot be anything but digits and points.
     fileprivate func uid(_ tag: DicomTag) -> String {
         let text = text(tag)
-        let isSound = text.utf8.count <= 64 && text.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) }
-        return isSound ? text : ""
+        return isSoundUID(text) ? text : ""
+    }
+
+    /// What it says of itself; files that were made anonymous may do so in their head alone.
+    fileprivate var names: FileNames {
+        let (own, instance) = (uid(.sopClass), uid(.sopInstance))
+        return FileNames(
+            sopClass: own.isEmpty ? uid(.mediaStorageClass) : own,
+            instance: instance.isEmpty ? uid(.mediaStorageInstance) : instance, study: uid(.studyInstance))
     }
 
     /// A moment by a date and time in one, or by a time with perhaps a date.

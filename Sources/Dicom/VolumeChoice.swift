@@ -80,15 +80,17 @@ private func isWanted(_ slice: SliceHeader, _ owners: Owners, _ options: DicomOp
         && (slice.series == series || slice.seriesNumber.map(String.init) == series)
 }
 
-/// Takes the first sound volume by the rule of ``importDicom(_:work:output:options:team:)``.
+/// Takes the first sound volume by the rule of ``importDicom(_:work:output:options:team:told:)``.
 ///
-/// - Throws: where no volume is sound, the error of the one that comes first.
+/// - Throws: where no volume is sound, the error of the one that comes first; ``DicomError/volumeNotFound(found:)``.
 func choose(from stacks: [Stack], _ owners: Owners, options: DicomOptions) throws(DicomError) -> VolumeChoice {
     let candidates = stacks.indices.filter { index in
         let stack = stacks[index]
         let isAcquired = options.acquisition.map { stack.acquisitionNumbers == [$0] } ?? true
-        return isAcquired && stack.slices.contains { isWanted($0, owners, options) }
+        let isNumbered = options.volume.map { $0 == index + 1 } ?? true
+        return isAcquired && isNumbered && stack.slices.contains { isWanted($0, owners, options) }
     }
+    if options.volume != nil, candidates.isEmpty { throw .volumeNotFound(found: stacks.count) }
     // Stacks are in the order of series and acquisition number, which decides between equals.
     let ranks = candidates.map { (index: $0, rank: rank(stacks[$0])) }.sorted { a, b in
         a.rank == b.rank ? a.index < b.index : a.rank.lexicographicallyPrecedes(b.rank)

@@ -2,6 +2,7 @@
 enum BodyError: Error, Equatable {
     case tooLarge(limit: Int)
     case tooManyParts(limit: Int)
+    case tooManyFields(limit: Int)
     case multipart(Multipart)
     /// The disk, or what this server may use of it, is full.
     case diskFull
@@ -19,6 +20,11 @@ enum BodyError: Error, Equatable {
         case .tooManyParts(let limit):
             Refusal(
                 status: 413, detail: "The body has more than \(limit) parts, the most this server takes.",
+                code: "too_many_parts")
+        case .tooManyFields(let limit):
+            Refusal(
+                status: 413,
+                detail: "The body has more than \(limit) parts that are empty or no files, the most this server takes.",
                 code: "too_many_parts")
         case .multipart(let problem):
             Refusal(status: 400, detail: problem.description, code: "malformed_multipart")
@@ -39,7 +45,8 @@ extension BodyError.Multipart: CustomStringConvertible {
     var description: String {
         switch self {
         case .noBoundary:
-            "The body does not begin with the boundary that the Content-Type names: 1 to 70 characters of RFC 2046."
+            "The body does not begin with the boundary that the Content-Type names: 1 to \(MultipartParser.boundaryLimit) "
+                + "characters of those that RFC 2046 allows."
         case .badBoundaryLine:
             "A line of the body begins with the boundary and goes on. A boundary ends with CR LF, or with \"--\"."
         case .badHeader:

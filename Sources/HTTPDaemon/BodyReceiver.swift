@@ -19,7 +19,7 @@ struct BodyReceiver {
     ///   - head: decides, by its type, whether a body meant for files is a form.
     ///   - declared: the body's length if the client told it.
     init(
-        plan: BodyPlan, head: RequestHead, declared: Int?, partLimit: Int, write: @escaping UploadFile.Write
+        plan: BodyPlan, head: RequestHead, declared: Int?, limits: PartLimits, write: @escaping UploadFile.Write
     ) throws(BodyError) {
         switch plan {
         case .none:
@@ -36,7 +36,7 @@ struct BodyReceiver {
                 guard let parser = HeaderValue(type)?.parameters["boundary"].flatMap(MultipartParser.init) else {
                     throw .multipart(.noBoundary)
                 }
-                sink = .form(parser, FormData(kind, folder: folder, partLimit: partLimit, write: write))
+                sink = .form(parser, FormData(kind, folder: folder, limits: limits, write: write))
             } else {
                 sink = .file(folder: folder, write: write, file: nil)
             }

@@ -22,6 +22,7 @@ struct ChunkFraming {
     }
 
     private var place = Place.head
+    private var length = HeadLength()
     /// Bytes of the head that is coming, and what came behind it.
     private var unclaimed = 0
 
@@ -31,6 +32,8 @@ struct ChunkFraming {
 
     /// Whether the client has been told: what still comes is thrown away.
     var isRefused = false
+    /// Whether it was the Content-Length of a head, and not a chunk.
+    var hasBadLength: Bool { length.isBad }
     /// Whether something was wrong.
     var isBroken: Bool { if case .broken = place { true } else { false } }
 
@@ -59,6 +62,7 @@ struct ChunkFraming {
         _ framing: CheckedHead.Framing, headBytes: Int, rest: UnsafeMutablePointer<UInt8>
     ) {
         let count = max(0, unclaimed - headBytes)
+        length = HeadLength()
         switch framing {
         case .none: begin(rest, count)
         case .length(let length) where count < length: (unclaimed, place) = (0, .body(left: length - count))
@@ -74,6 +78,8 @@ struct ChunkFraming {
     /// The next head begins with these bytes, but for line ends before it.
     private mutating func begin(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
         unclaimed = UnsafeBufferPointer(start: bytes, count: count).drop { $0 == 0x0D || $0 == 0x0A }.count
+        // Where libmicrohttpd has it already, it cannot be changed any more.
+        if unclaimed > 0 { length = .passed }
     }
 
     /// Goes over the next byte, or over all that need no look.
@@ -85,8 +91,9 @@ struct ChunkFraming {
         switch place {
         case .head where unclaimed == 0 && (isLineFeed || isReturn): break  // before a head they are passed over
         case .head:
-            step = count - index
+            step = length.pass(UnsafeMutableBufferPointer(rebasing: bytes[index..<count]))
             unclaimed += step
+            if let instead = length.instead { place = .broken(instead) }
         case .body(let left):
             step = min(left, count - index)
             place = step == left ? .head : .body(left: left - step)

@@ -2,10 +2,11 @@ import Foundation
 import Logging
 import Synchronization
 
-/// What a daemon serves: the closures that ``HTTPDaemon/init(settings:logger:isVital:isExempt:plan:)`` describes.
+/// What a daemon serves: the closures that ``HTTPDaemon/init(settings:logger:isVital:isExempt:loggedPath:plan:)`` describes.
 struct Application: Sendable {
     var isVital: @Sendable (RequestHead) -> Bool = { _ in false }
     var isExempt: @Sendable (String) -> Bool = { _ in false }
+    var loggedPath: @Sendable (RequestHead) -> String = { $0.path }
     let plan: @Sendable (RequestHead) -> RequestPlan
 }
 
@@ -14,6 +15,7 @@ final class DaemonCore: Sendable {
     let settings: DaemonSettings
     let logger: Logger
     let plan: @Sendable (RequestHead) -> RequestPlan
+    let loggedPath: @Sendable (RequestHead) -> String
     let write: UploadFile.Write
     let watch: ConnectionWatch
     let handlers: HandlerThreads
@@ -40,6 +42,7 @@ final class DaemonCore: Sendable {
         self.logger = logger
         self.write = write
         plan = application.plan
+        loggedPath = application.loggedPath
         isVital = application.isVital
         watch = ConnectionWatch(
             limit: connectionLimit, limitByAddress: settings.connectionsPerAddressLimit,
@@ -109,7 +112,7 @@ final class DaemonCore: Sendable {
         case .disk(let code):
             let reason = String(cString: strerror(code))
             logger.error("body not kept", metadata: ["reason": "\(reason)", "request": "\(id)"])
-        case .tooLarge, .tooManyParts, .multipart: break
+        case .tooLarge, .tooManyParts, .tooManyFields, .multipart: break
         }
         return PreparedResponse(error.refusal.response, id: id, logger: logger)
     }

@@ -30,6 +30,8 @@ public struct DaemonSettings: Sendable, Equatable {
     public var stopSeconds = 30
     /// Parts of a multipart body, at least 1; more are answered 413.
     public var partLimit = 64
+    /// Parts of a multipart body that are fields or empty files, at least 1; more are answered 413.
+    public var fieldLimit = 64
     /// Bytes that a connection may use for its head and for the buffer a body is read through, at least 4096. Larger
     /// heads are answered 431 or 414.
     public var connectionMemoryBytes = 32 * 1024
@@ -50,7 +52,8 @@ public struct DaemonSettings: Sendable, Equatable {
             ("connectionsPerAddressLimit", connectionsPerAddressLimit ?? 1, 1),
             ("headTimeoutSeconds", headTimeoutSeconds, 1), ("uploadWindowSeconds", uploadWindowSeconds, 1),
             ("uploadMinimumBytesPerSecond", uploadMinimumBytesPerSecond ?? 1, 1), ("stopSeconds", stopSeconds, 0),
-            ("partLimit", partLimit, 1), ("connectionMemoryBytes", connectionMemoryBytes, 4_096), ("port", port, 0),
+            ("partLimit", partLimit, 1), ("fieldLimit", fieldLimit, 1),
+            ("connectionMemoryBytes", connectionMemoryBytes, 4_096), ("port", port, 0),
         ]
         for (name, value, minimum) in least where value < minimum || value > Int(Int32.max) {
             throw .setting(name: name, value: value, minimum: minimum)

@@ -93,7 +93,8 @@ final class Exchange: Sendable {
             do throws(BodyError) {
                 if checked.framing != .none {
                     state.receiver = try BodyReceiver(
-                        plan: body, head: checked.head, declared: declared, partLimit: core.settings.partLimit,
+                        plan: body, head: checked.head, declared: declared,
+                        limits: PartLimits(parts: core.settings.partLimit, fields: core.settings.fieldLimit),
                         write: core.write)
                 }
                 state.phase = .body
@@ -190,7 +191,7 @@ final class Exchange: Sendable {
     /// - Parameters:
     ///   - ending: why it ended early; nil if it did not.
     ///   - daemonStatus: the status of an answer that libmicrohttpd gave by itself, or 0.
-    func end(ending: String?, daemonStatus: Int, logger: Logger) {
+    func end(ending: String?, daemonStatus: Int, core: DaemonCore) {
         let (files, summary) = state.withLock { state in
             if case .answered(let response) = state.phase { response.discard() }
             var ending = ending
@@ -201,7 +202,7 @@ final class Exchange: Sendable {
             state.meter = nil
             let head = state.head
             let method = head.map { $0.isHead ? "HEAD" : $0.head.method } ?? "-"
-            let path = String((head?.head.path ?? "-").prefix(200))
+            let path = (head.map { core.loggedPath($0.head) } ?? "-").prefix(200)
             let status = state.status == 0 ? daemonStatus : state.status
             let milliseconds = Int((ContinuousClock.now - started) / .milliseconds(1))
             var summary: Logger.Metadata = [
@@ -215,7 +216,7 @@ final class Exchange: Sendable {
             return (files, summary)
         }
         for file in files { UploadFile.remove(file) }
-        logger.info("request", metadata: summary)
+        core.logger.info("request", metadata: summary)
     }
 
     private static func send(_ response: PreparedResponse, _ state: inout State) -> Action {

@@ -1,5 +1,11 @@
 import Foundation
 
+/// The most parts of a body, and of them the most that are fields or empty files.
+struct PartLimits {
+    var parts: Int
+    var fields: Int
+}
+
 /// Makes the parts of a multipart body from what the parser finds: of multipart/form-data (RFC 7578) files for files and
 /// memory for small fields; of multipart/related (RFC 2387), whose parts have no names, files without a name.
 struct FormData {
@@ -16,7 +22,8 @@ struct FormData {
 
     private let kind: Kind
     private let folder: URL
-    private let partLimit: Int
+    private let limits: PartLimits
+    private var fields = 0
     private let write: UploadFile.Write
     private var memoryUsed = 0
     private var disposition: (name: String, fileName: String?) = ("", nil)
@@ -24,10 +31,10 @@ struct FormData {
     private var field: [UInt8] = []
     private var file: UploadFile?
 
-    init(_ kind: Kind, folder: URL, partLimit: Int, write: @escaping UploadFile.Write) {
+    init(_ kind: Kind, folder: URL, limits: PartLimits, write: @escaping UploadFile.Write) {
         self.kind = kind
         self.folder = folder
-        self.partLimit = partLimit
+        self.limits = limits
         self.write = write
     }
 
@@ -43,7 +50,7 @@ struct FormData {
     mutating func abandon() { try? file?.close() }
 
     private mutating func begin(_ headers: [(name: String, value: String)]) throws(BodyError) {
-        guard parts.count < partLimit else { throw .tooManyParts(limit: partLimit) }
+        guard parts.count < limits.parts else { throw .tooManyParts(limit: limits.parts) }
         guard Set(headers.map(\.name)).count == headers.count else { throw .multipart(.badHeader) }
         let value = { (name: String) in headers.first { $0.name == name }?.value }
         if let encoding = value("content-transfer-encoding"),
@@ -88,6 +95,12 @@ struct FormData {
         } else {
             content = .memory(Data(field))
         }
+        // A scan may come in thousands of files, but each of them costs more than the bytes of an empty part.
+        switch content {
+        case .memory, .file(_, bytes: 0): fields += 1
+        case .file: break
+        }
+        guard fields <= limits.fields else { throw .tooManyFields(limit: limits.fields) }
         parts.append(
             Part(name: disposition.name, fileName: disposition.fileName, contentType: contentType, content: content))
     }

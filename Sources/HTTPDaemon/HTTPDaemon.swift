@@ -36,17 +36,19 @@ public final class HTTPDaemon: Sendable {
     ///   - isVital: whether a request is one that must be answered whatever else goes on, as of the server's health: two
     ///     threads answer nothing else. It must cost little.
     ///   - isExempt: whether ``DaemonSettings/connectionsPerAddressLimit`` does not count for an address, as of a proxy.
+    ///   - loggedPath: what the log tells of a request's path.
     ///   - plan: asked when a head has come, before any of the body; runs on a thread that serves sockets, so it must
     ///     not block.
     /// - Throws: ``DaemonError``: a setting out of range, an unknown host, a port in use.
     public convenience init(
         settings: DaemonSettings, logger: Logger, isVital: @escaping @Sendable (RequestHead) -> Bool = { _ in false },
         isExempt: @escaping @Sendable (String) -> Bool = { _ in false },
+        loggedPath: @escaping @Sendable (RequestHead) -> String = { $0.path },
         plan: @escaping @Sendable (RequestHead) -> RequestPlan
     ) throws(DaemonError) {
         try self.init(
             settings: settings, logger: logger, write: { Glibc.write($0, $1.baseAddress, $1.count) },
-            application: Application(isVital: isVital, isExempt: isExempt, plan: plan))
+            application: Application(isVital: isVital, isExempt: isExempt, loggedPath: loggedPath, plan: plan))
     }
 
     init(

@@ -99,11 +99,14 @@ private func requestProgressed(
             let bytes = cmhd_head_size(connection)
             let rest = UnsafeMutableRawPointer(mutating: method + bytes).assumingMemoryBound(to: UInt8.self)
             let isBroken = watched.chunks.withLock { chunks in
+                guard !chunks.isBroken else { return true }
                 chunks.headEnded(checked.framing, headBytes: bytes, rest: rest)
                 return chunks.isBroken
             }
             if isBroken { head = .failure(.malformed(badChunk)) }
         }
+        // Whatever else is wrong: the head was cut off there.
+        if watched.chunks.withLock({ $0.hasBadLength }) { head = .failure(.badLength) }
         watched.receivesBody()
         action = exchange.headArrived(head, core: core)
     } else if uploadSize.pointee > 0 {
@@ -222,7 +225,7 @@ private func requestEnded(
         case .REQUEST_TERMINATED_CLIENT_ABORT: "client gone"
         default: "error"
         }
-    exchange.end(ending: ending, daemonStatus: Int(cmhd_status(connection)), logger: core.logger)
+    exchange.end(ending: ending, daemonStatus: Int(cmhd_status(connection)), core: core)
     core.ended(exchange)
     if let socket = cmhd_socket_context(connection) {
         let seconds = core.settings.idleTimeoutSeconds + core.settings.headTimeoutSeconds

@@ -22,6 +22,8 @@ struct MultipartParser {
     static let headerLineLimit = 16
     static let preambleLimit = 1024
     static let paddingLimit = 128
+    /// RFC 2046 has at most 70 characters; Orthanc's DICOMweb plugin sends 73.
+    static let boundaryLimit = 200
 
     private enum State { case preamble, delimiterTail, headers, content, epilogue }
     private enum Tail { case start, dash, padding, carriageReturn }
@@ -36,7 +38,7 @@ struct MultipartParser {
     private var headerBytes = 0
     private var headers: [(name: String, value: String)] = []
 
-    /// Nil if `boundary` is not 1 to 70 of the characters of RFC 2046, the last not a space.
+    /// Nil if `boundary` is not 1 to ``boundaryLimit`` of the characters of RFC 2046, the last not a space.
     init?(boundary: String) {
         let isAllowed = { (byte: UInt8) in
             switch byte {
@@ -47,7 +49,9 @@ struct MultipartParser {
             }
         }
         let bytes = Array(boundary.utf8)
-        guard 1...70 ~= bytes.count, bytes.allSatisfy(isAllowed), bytes.last != UInt8(ascii: " ") else { return nil }
+        guard 1...Self.boundaryLimit ~= bytes.count, bytes.allSatisfy(isAllowed), bytes.last != UInt8(ascii: " ") else {
+            return nil
+        }
         delimiter = Array("\r\n--".utf8) + bytes
     }
 

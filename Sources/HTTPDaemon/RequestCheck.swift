@@ -16,11 +16,24 @@ struct Refusal: Error, Equatable {
                 code: "body_too_large")
     }
 
+    static let badLength = malformed(
+        "The Content-Length is not a number of bytes: 1 to 18 digits, and nothing before or behind them.")
+
+    static let coded = Refusal(
+        status: 415,
+        detail: "The body comes with a Content-Encoding. Send it as it is: a scan may be a .nii.gz file all the same.",
+        code: "content_encoding")
+
     static let stopping = Refusal(
         status: 503, detail: "The server is stopping. Send the request again in a minute.", code: "stopping")
 
     var response: Response {
-        .problem(status, detail: detail, code: code, headers: status == 503 ? ["Retry-After": "60"] : [:])
+        switch status {
+        case 503: .problem(status, detail: detail, code: code, headers: ["Retry-After": "60"])
+        // RFC 9110 section 15.5.16.
+        case 415: .problem(status, detail: detail, code: code, headers: ["Accept-Encoding": "identity"])
+        default: .problem(status, detail: detail, code: code)
+        }
     }
 }
 
@@ -66,6 +79,8 @@ struct CheckedHead {
         }
         guard headers["host"] != nil || version == "HTTP/1.0" else { throw .malformed("The Host field is missing.") }
         framing = try Self.framing(headers, version: version)
+        let coding = headers["content-encoding"]?.lowercased() ?? "identity"
+        guard coding == "identity" || framing == .none else { throw .coded }
 
         expectsContinue = false
         if let expectation = headers["expect"] {
@@ -103,7 +118,7 @@ struct CheckedHead {
         }
         guard let length else { return .none }
         guard 1...18 ~= length.utf8.count, length.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let bytes = Int(length) else {
-            throw .malformed("The Content-Length is not a number of bytes.")
+            throw .badLength
         }
         return bytes == 0 ? .none : .length(bytes)
     }
@@ -123,7 +138,10 @@ enum RequestID {
 /// `bytes` random bytes of the system, in hexadecimal.
 func randomHex(bytes: Int) -> String {
     var generator = SystemRandomNumberGenerator()
-    let digits = Array("0123456789abcdef".utf8)
-    let text = (0..<2 * bytes).map { _ in digits[Int.random(in: 0..<16, using: &generator)] }
-    return String(decoding: text, as: UTF8.self)
+    // The system is asked for eight bytes at a time: each asking is a call of the kernel.
+    let words = (0..<(bytes + 7) / 8).map { _ in
+        let word = String(generator.next(), radix: 16)
+        return String(repeating: "0", count: 16 - word.count) + word
+    }
+    return String(words.joined().prefix(2 * bytes))
 }

@@ -162,8 +162,15 @@ public struct JobFailure: Error, Codable, Sendable, Equatable, CustomStringConve
 
 /// Which jobs to list, newest first.
 public struct JobFilter: Sendable, Equatable {
-    /// Only jobs in this state; nil for all.
-    public var state: JobState?
+    /// Only jobs in one of these states; empty for all.
+    public var states: Set<JobState>
+    /// Only jobs of this priority; nil for all.
+    public var priority: JobPriority?
+    /// Only jobs that were named at this time or later, and before that one.
+    public var createdFrom, createdBefore: Date?
+    /// Only jobs that have a finding of severity warning or error, or only those that have none: in the JSON of their
+    /// result, or of their options before there is one, as the caller wrote it, without blanks.
+    public var needsReview: Bool?
     /// Only jobs that this owner sent; nil for those of everyone.
     public var owner: String?
     /// Only jobs older than this one: the last job of the page before.
@@ -173,7 +180,7 @@ public struct JobFilter: Sendable, Equatable {
 
     /// A page of jobs; by default the newest 50.
     public init(state: JobState? = nil, owner: String? = nil, before: JobID? = nil, limit: Int = 50) {
-        self.state = state
+        states = state.map { [$0] } ?? []
         self.owner = owner
         self.before = before
         self.limit = limit

@@ -23,6 +23,14 @@ public struct JobID: Hashable, Sendable {
         return Date(timeIntervalSince1970: Double(UInt64(digits, radix: 16) ?? 0) / 1_000)
     }
 
+    /// A name that sorts before all that are made at a time or later, and behind all earlier ones.
+    public static func bound(at time: Date) -> JobID {
+        let milliseconds = UInt64(min(max(0, (time.timeIntervalSince1970 * 1_000).rounded(.up)), 0xFFFF_FFFF_FFFF))
+        let digits = hexadecimal(milliseconds << 16 | 0x7000)
+        let parts = [digits.prefix(8), digits.dropFirst(8).prefix(4), digits.suffix(4)]
+        return JobID(parts.joined(separator: "-") + "-8000-000000000000")!
+    }
+
     init(at now: Date) {
         let milliseconds = UInt64(max(0, now.timeIntervalSince1970 * 1_000))
         let (time, counter) = lastMade.withLock { $0.next(at: milliseconds & 0xFFFF_FFFF_FFFF) }

@@ -148,6 +148,13 @@ let jobSchema: DatabaseMigrator = {
                     BEGIN SELECT raise(ABORT, 'audit entries are never changed'); END;
                 """)
     }
+    register("10: lists") { db in
+        try db.execute(
+            sql: """
+                CREATE INDEX job_by_priority_age ON job (priority, id);
+                CREATE INDEX job_with_doubts ON job (id) WHERE \(hasDoubts);
+                """)
+    }
     return migrator
 }()
 

@@ -138,32 +138,6 @@ public final class SQLiteJobStore: SingleHostStore {
         }
     }
 
-    /// A page of jobs, newest first, by the index on names, states or owners.
-    public func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] {
-        let (sql, values) = Self.page(filter)
-        return try read { db in try JobRow.fetch(db, sql, values).map(\.job) }
-    }
-
-    static func page(_ filter: JobFilter) -> (sql: String, values: StatementArguments) {
-        var conditions: [String] = []
-        var arguments: [(any DatabaseValueConvertible)?] = []
-        if let owner = filter.owner {
-            conditions.append("owner = ?")
-            arguments.append(owner)
-        }
-        if let state = filter.state {
-            conditions.append("state = ?")
-            arguments.append(state.rawValue)
-        }
-        if let before = filter.before {
-            conditions.append("id < ?")
-            arguments.append(before.description)
-        }
-        arguments.append(max(0, filter.limit))
-        let clause = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
-        return ("SELECT * FROM job \(clause) ORDER BY id DESC LIMIT ?", StatementArguments(arguments))
-    }
-
     /// The newest job that succeeded with this key.
     public func succeeded(contentKey: String) throws(JobStoreError) -> Job? {
         try read { db in try JobRow.fetch(db, Self.newestWithContent, [contentKey]).first?.job }

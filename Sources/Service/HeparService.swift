@@ -104,7 +104,7 @@ public final class HeparService: Sendable {
         let limits = InterfaceLimits(
             volumes: config.volumeLimits, uploadBytes: config.uploadLimitMiB << 20,
             underWayBytes: config.inFlightMiB << 20, freeSpaceMiB: config.freeSpaceMiB, queue: config.queueLimit,
-            workers: config.workers)
+            workers: config.workers, keepsUIDs: config.keepsUIDs)
         let routes = Routes(
             Interface(
                 store: store, outbox: base, audit: base, spool: spool, storage: storage, gate: gate,
@@ -131,7 +131,8 @@ public final class HeparService: Sendable {
         settings.idleTimeoutSeconds = config.idleTimeoutSeconds
         daemon = try HTTPDaemon(
             settings: settings, logger: logger, isVital: { Routes.isVital($0) },
-            isExempt: { gate.doorkeeper.isTrustedProxy($0) }, plan: { routes.plan($0) })
+            isExempt: { gate.doorkeeper.isTrustedProxy($0) }, loggedPath: { Routes.loggedPath($0) },
+            plan: { routes.plan($0) })
         auditDesk.start()
         storage.startMeasuring()
         workers.start()

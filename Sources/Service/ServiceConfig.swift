@@ -72,6 +72,8 @@ public struct ServiceConfig: Equatable, Sendable {
     public var inflatedLimitMiB = 2048
     /// The most times its own size that a scan may inflate to.
     public var inflationRatio = 400
+    /// Whether UIDs of DICOM uploads are kept where a request does not say.
+    public var keepsUIDs = false
     /// The least severe messages that are logged.
     public var logLevel = "info"
     /// How messages are written.
@@ -205,6 +207,7 @@ extension ServiceConfig {
         voxelLimitMillions = settings.number("scan.voxel_limit_millions", default: voxelLimitMillions, in: 1...2_000)
         inflatedLimitMiB = settings.number("scan.inflated_limit_mib", default: inflatedLimitMiB, in: 1...16_384)
         inflationRatio = settings.number("scan.inflation_ratio", default: inflationRatio, in: 10...1_100)
+        keepsUIDs = settings.flag("dicom.keep_uids", default: keepsUIDs)
         logLevel = settings.text("log.level", default: logLevel)
         if !["trace", "debug", "info", "notice", "warning", "error"].contains(logLevel) {
             settings.problems.append("log.level is \"\(logLevel)\". Give trace, debug, info, notice, warning or error.")
@@ -233,7 +236,7 @@ extension ServiceConfig {
             ("quota.in_flight_mib", "\(inFlightMiB)"),
             ("scan.voxel_limit_millions", "\(voxelLimitMillions)"),
             ("scan.inflated_limit_mib", "\(inflatedLimitMiB)"), ("scan.inflation_ratio", "\(inflationRatio)"),
-            ("log.level", logLevel),
+            ("dicom.keep_uids", "\(keepsUIDs)"), ("log.level", logLevel),
         ]
     }
 }
@@ -272,6 +275,13 @@ private struct SettingsReader {
             return standard
         }
         return value
+    }
+
+    mutating func flag(_ key: String, default standard: Bool) -> Bool {
+        guard isSet(key) else { return standard }
+        if let value = reader.bool(forKey: ConfigKey(key)) { return value }
+        problems.append("\(key) is neither true nor false.")
+        return standard
     }
 
     /// A text that may be left empty.

@@ -59,7 +59,7 @@ struct CaseBench {
         guard mkdir(work.path, 0o700) == 0 else { throw DicomError.importFailed(reason: .workFolder) }
         let image = work.appending(path: "image.nii.gz")
         let importer = DicomImporter(executable: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath())
-        let report = try importer.run(scan.files, work: work, output: image, includeUIDs: true)
+        let report = try importer.run(scan.files, work: work, output: image, options: DicomOptions(includeUIDs: true))
         return (image, report)
     }
 

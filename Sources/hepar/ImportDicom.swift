@@ -30,6 +30,10 @@ struct ImportDicom: ParsableCommand {
     @Option(help: "Take the slices of this acquisition: AcquisitionNumber.")
     var acquisition: Int?
 
+    @Option(
+        help: "Take this volume: its number as printed without --acquisition. For phases that times alone tell apart.")
+    var volume: Int?
+
     @Flag(help: "Put UIDs into the report; they lead to the patient in an archive.")
     var uids = false
 
@@ -38,6 +42,9 @@ struct ImportDicom: ParsableCommand {
 
     @Option(help: "An existing folder where a zip is unpacked. [default: a temporary one]")
     var work: String?
+
+    @Flag(help: .hidden)
+    var instances = false
 
     @Option(help: .hidden)
     var limits: ChildLimits?
@@ -52,17 +59,23 @@ struct ImportDicom: ParsableCommand {
             throw ValidationError("The output is named \(output). Its name must end in .nii.gz or .nii.")
         }
         try refuseOverwriting(files.map { NamedFile("an input", $0) }, by: [NamedFile("--output", output)])
+        guard volume == nil || acquisition == nil else {
+            throw ValidationError(
+                "--volume and --acquisition were given. Give one: it counts volumes of all acquisitions.")
+        }
+        var sent: [SentInstance]?
         do throws(DicomError) {
-            let report = try imported()
+            var report = try imported { if instances { sent = $0 } }
+            report.instances = sent
             print(json ? Self.text(report) : DicomText.summary(of: report))
         } catch {
             guard json else { throw error }
-            print(Self.text(DicomFailure(error)))
+            print(Self.text(DicomFailure(error, instances: sent)))
             throw ExitCode(error.isUsersFault ? 2 : 1)
         }
     }
 
-    private func imported() throws(DicomError) -> DicomReport {
+    private func imported(_ told: ([SentInstance]) -> Void) throws(DicomError) -> DicomReport {
         let folder = work ?? FileManager.default.temporaryDirectory.appending(path: "hepar-\(UUID().uuidString)").path
         if work == nil {
             guard mkdir(folder, 0o700) == 0 else { throw .importFailed(reason: .workFolder) }
@@ -73,8 +86,9 @@ struct ImportDicom: ParsableCommand {
         return try importDicom(
             files.map { URL(filePath: $0) }, work: URL(filePath: folder), output: URL(filePath: output),
             options: DicomOptions(
-                study: study, series: series, acquisition: acquisition, includeUIDs: uids, limits: accepted),
-            team: ThreadTeam(threads: 1))
+                study: study, series: series, acquisition: acquisition, volume: volume, includeUIDs: uids,
+                limits: accepted),
+            team: ThreadTeam(threads: 1), told: told)
     }
 
     private static func text(_ value: some Encodable) -> String {

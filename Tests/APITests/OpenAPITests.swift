@@ -23,6 +23,12 @@ import Yams
         #expect(described == served)
     }
 
+    @Test func theContractThatIsServedIsTheFile() throws {
+        let file = SharedData.repository.appending(path: "openapi.yaml")
+        guard case .data(let served) = Contract.response.body else { throw CocoaError(.fileNoSuchFile) }
+        #expect(try served == Data(contentsOf: file))
+    }
+
     @Test func theVersionIsTheProgrammes() throws {
         let info = try #require(try document()["info"] as? [String: Any])
         #expect(info["version"] as? String == Hepar.version)

@@ -1,4 +1,5 @@
 import Compute
+import Dicom
 import Foundation
 import FoundationXML
 import Imaging
@@ -37,14 +38,14 @@ import Testing
         return try JSONDecoder().decode(Report.self, from: Data(json.utf8))
     }
 
-    private func job(_ findings: [Finding] = [], dicom: String = "null") throws -> JobJSON {
+    private func job(_ findings: [Finding] = []) throws -> JobJSON {
         let list = String(decoding: try JSONEncoder().encode(findings), as: UTF8.self)
         let json = """
             {"id": "0192f0c1", "state": "succeeded", "progress": 1, "attempts": 1, "cancel_requested": false,
              "has_reference": false, "upload_bytes": 9, "stored_bytes": 9, "priority": "routine", "created_at": "2026-03-01T14:00:00Z",
              "started_at": "2026-03-01T14:00:01Z", "finished_at": "2026-03-01T14:05:09Z",
              "options": {"full": false, "probabilities": false}, "findings": \(list),
-             "needs_review": \(findings.needReview), "dicom": \(dicom), "links": {"self": "/v1/jobs/0192f0c1"}}
+             "needs_review": \(findings.needReview), "dicom": null, "links": {"self": "/v1/jobs/0192f0c1"}}
             """
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .iso8601
@@ -70,7 +71,7 @@ import Testing
             Finding(code: "body_cut", severity: .info, message: "12 % are tissue."),
         ]
         let page = ReportPage(
-            report: report, origin: .init(try job(findings, dicom: dicom(plane: "axial"))),
+            report: report, origin: .init(try job(findings), dicom: try dicom(plane: "axial")),
             slices: [
                 .init(number: 37, lesion: nil, png: picture), .init(number: 41, lesion: nil, png: picture),
                 .init(number: 37, lesion: 1, png: picture),
@@ -98,24 +99,25 @@ import Testing
     }
 
     /// Slices 0 to 60 are the images 101 to 161; the last has neither number nor place.
-    private func dicom(plane: String) -> String {
+    private func dicom(plane: String) throws -> DicomReport {
         let numbers = (101...160).map(String.init).joined(separator: ",")
         let places = (0..<60).map { "\(Double($0) * 2.5 - 125)" }.joined(separator: ",")
-        return """
+        let json = """
             {"files": 61, "left_out": [], "findings": [],
              "volumes": [{"number": 1, "phase": "portal_venous", "plane": "\(plane)", "slices": 61, "rows": 512, "columns": 512,
               "spacing_mm": [0.78125, 0.78125, 2.5], "transfer_syntax": "rle", "taken": true}],
              "slices": {"instance_numbers": [\(numbers),null], "locations_mm": [\(places),null]}}
             """
+        return try JSONDecoder().decode(DicomReport.self, from: Data(json.utf8))
     }
 
     /// Coronal slices are not those of the lesion table, and no name is better than a wrong one.
     @Test func onlyAxialSlicesAreNamed() throws {
         let picture = try Picture(width: 3, height: 2, grey: 9).png()
-        func text(_ dicom: String, slice: Int) throws -> String {
+        func text(_ dicom: DicomReport, slice: Int) throws -> String {
             try read(
                 ReportPage(
-                    report: report(), origin: .init(job(dicom: dicom)),
+                    report: report(), origin: .init(job(), dicom: dicom),
                     slices: [.init(number: slice, lesion: nil, png: picture)],
                     hasReference: false)
             ).text

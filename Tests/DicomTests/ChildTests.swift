@@ -18,7 +18,8 @@ import Testing
         let importer = DicomImporter(executable: executable, limits: limits)
         let files = try write(slices, to: folder)
         return try importer.run(
-            files, work: folder, output: folder.appending(path: "ct.nii.gz"), series: "2", includeUIDs: true)
+            files, work: folder, output: folder.appending(path: "ct.nii.gz"),
+            options: DicomOptions(series: "2", includeUIDs: true))
     }
 
     /// A program that does what the shell `script` says.

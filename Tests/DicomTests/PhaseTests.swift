@@ -54,6 +54,32 @@ import Testing
         }
     }
 
+    /// Phases that nothing but times, or numbers of instances, tells apart have one series and acquisition: a number of the
+    /// list is what is left to name them by.
+    @Test(arguments: [Mark.time, .instance], 1...3)
+    func aPhaseIsChosenByItsNumber(mark: Mark, number: Int) throws {
+        let run = try ImportRun.of(phases(mark).shuffled(), options: DicomOptions(volume: number))
+        #expect(run.report.volumes.map(\.taken) == (1...3).map { $0 == number })
+        #expect(run.hu(0, 0, 0) == Float(storedValue(0, 0, 0) + 100 * (number - 1) - 1024))
+        let message = try #require(
+            ImportRun.of(phases(mark)).report.findings.first { $0.code == "volume_chosen" }?.message)
+        #expect(message.contains("by its number as volume"))
+    }
+
+    @Test func aVolumeThatIsNotThere() throws {
+        let slices = phases(.acquisition)
+        #expect(throws: DicomError.volumeNotFound(found: 3)) {
+            try ImportRun.of(slices, options: DicomOptions(volume: 4))
+        }
+        var other = phases(.acquisition)
+        for index in other.indices { (other[index].series, other[index].seriesNumber) = ("1.2.3.5", 9) }
+        #expect(throws: DicomError.volumeNotFound(found: 6)) {
+            try ImportRun.of(slices + other, options: DicomOptions(series: "9", volume: 1))
+        }
+        #expect(
+            try ImportRun.of(slices + other, options: DicomOptions(series: "9", volume: 5)).taken?.seriesNumber == 9)
+    }
+
     @Test func portalVenousComesFirstThenMostSlices() throws {
         func series(_ number: Int, _ description: String, slices: Int) -> [SyntheticSlice] {
             var template = SyntheticSlice()

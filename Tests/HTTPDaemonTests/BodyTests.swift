@@ -314,6 +314,17 @@ import Testing
         #expect(send(many)?.member("code") == "too_many_parts")
     }
 
+    /// Empty files are no files: thousands of them fit into what one scan has for bytes.
+    @Test(arguments: [64, 65])
+    func refusesTooManyEmptyFiles(count: Int) {
+        let head = Array("--XX\r\nContent-Type: application/dicom\r\n\r\n\r\n".utf8)
+        let body = (0..<count).flatMap { _ in head } + end
+        let answer = send(body, type: "multipart/related; type=\"application/dicom\"; boundary=XX")
+        #expect(answer?.status == (count == 64 ? 200 : 413))
+        #expect(answer?.member("code") == (count == 64 ? nil : "too_many_parts"))
+        #expect(eventually { server.filesLeft.isEmpty })
+    }
+
     /// As a STOW-RS client sends instances: parts without names, each a file whatever its size.
     @Test func partsOfMultipartRelatedAreFilesWithoutNames() throws {
         let head = Array("--XX\r\nContent-Type: application/dicom\r\n\r\n".utf8)

@@ -227,15 +227,55 @@ import Testing
         }
     }
 
-    /// libmicrohttpd 0.9.75 judges these itself and sends the head of its answer twice; what counts is that it closes.
-    @Test(arguments: ["1x", "-1", "99999999999999999999"])
-    func refusesMalformedLengths(length: String) {
-        let client = server.client()
-        client.send(lines: "POST /memory HTTP/1.1\nHost: a\nContent-Length: \(length)\n\nx")
-        let status = client.answer()?.status
-        #expect(status == 400 || status == 413)
-        #expect(client.isClosed())
+    /// libmicrohttpd 0.9.75 judges these itself and sends the head of its answer twice: they must not reach it, however they
+    /// come and whatever stands around them.
+    @Test(
+        arguments: ["", "-1", "+3", "3, 5", "3 5", "3 ", "1x", "0x1", "99999999999999999999", "1234567890123456789"],
+        [1, 5, 10_000])
+    func refusesMalformedLengths(length: String, step: Int) throws {
+        for head in [
+            "POST /memory HTTP/1.1\r\nHost: a\r\nContent-Length:", "POST /memory HTTP/1.1\r\ncontent-LENGTH: ",
+            "GET /hello HTTP/1.1\r\nHost: a\r\nContent: b\r\nContent-Length:\t",
+        ] {
+            let client = server.client()
+            let bytes = Array("\(head)\(length)\r\nX-Other: c\r\n\r\nx".utf8)
+            for start in stride(from: 0, to: bytes.count, by: step) {
+                client.send(Array(bytes[start..<min(bytes.count, start + step)]))
+                if step < 100 { usleep(100) }
+            }
+            let answer = try #require(client.answer())
+            #expect(answer.status == 400 && answer.text.contains("Content-Length is not a number"), "\(answer.text)")
+            #expect(client.isClosed(), "nothing comes behind the answer")
+        }
         #expect(server.handled.words.isEmpty)
+    }
+
+    /// What has the name of a length elsewhere than in a head is none.
+    @Test func readsLengthsInHeadsOnly() {
+        let body = "Content-Length: -1\r\n\r\nContent-Length: x\r\n"
+        let client = server.client()
+        for _ in 0..<3 {
+            client.send(
+                lines: "POST /memory HTTP/1.1\nHost: a\nX-Content-Length: -1\nContent-Length: \(body.utf8.count)\n\n")
+            client.send(Array(body.utf8))
+            #expect(client.answer()?.text == body)
+        }
+    }
+
+    /// A body that is coded is not what it seems: it is refused before it is read, with what would be taken.
+    @Test(arguments: ["gzip", "br", "identity, gzip", "Identity"])
+    func refusesCodedBodies(coding: String) {
+        let client = server.client()
+        client.send(
+            lines: "POST /memory HTTP/1.1\nHost: a\nContent-Encoding: \(coding)\nContent-Length: 3\n\nabc")
+        let answer = client.answer()
+        if coding == "Identity" {
+            #expect(answer?.text == "abc")
+        } else {
+            #expect(answer?.status == 415 && answer?.text.contains("content_encoding") == true)
+            #expect(answer?.headers["accept-encoding"] == "identity")
+            #expect(server.handled.words.isEmpty)
+        }
     }
 
     @Test(arguments: ["NONSENSE\n\n", " GET /hello HTTP/1.1\nHost: a\n\n"])

@@ -76,6 +76,50 @@ import Testing
         }
     }
 
+    /// Each filter alone, all together, and page by page.
+    @Test(arguments: StoreKind.allCases)
+    func listsWhatAFilterLetsThrough(kind: StoreKind) throws {
+        try kind.withStore { store in
+            let severities = ["info", "warning", "error", "info", "warning", "info"]
+            let priorities: [JobPriority] = [.stat, .routine, .bulk, .bulk, .bulk, .routine]
+            // A second from name to name.
+            let ids = (0..<6).map { JobID.bound(at: time(Double($0))) }
+            for (index, id) in ids.enumerated() {
+                let options = #"{"findings":[{"severity":"\(severities[index])"}],"label":"\"severity\":\"error\""}"#
+                let new = NewJob(
+                    id: id, options: Data(options.utf8), hasReference: false, uploadBytes: 1,
+                    createdAt: time(Double(index)), priority: priorities[index])
+                _ = try store.enqueue(new, queueLimit: 9)
+            }
+            func listed(_ change: (inout JobFilter) -> Void) throws -> [Int] {
+                var filter = JobFilter()
+                change(&filter)
+                return try store.jobs(filter).compactMap { ids.firstIndex(of: $0.id) }
+            }
+            _ = try store.cancel(ids[4], at: time(9))
+            _ = try store.cancel(ids[1], at: time(9))
+            let claim = try #require(try store.claimOne())
+            #expect(claim.job.id == ids[0])
+            #expect(try listed { $0.states = [.cancelled, .running] } == [4, 1, 0])
+            #expect(try listed { ($0.states, $0.limit) = ([.cancelled, .running, .queued], 2) } == [5, 4])
+            #expect(try listed { ($0.states, $0.before) = ([.cancelled, .running], ids[4]) } == [1, 0])
+            #expect(try listed { $0.priority = .bulk } == [4, 3, 2])
+            #expect(try listed { $0.createdFrom = time(3) } == [5, 4, 3])
+            #expect(try listed { $0.createdBefore = time(3) } == [2, 1, 0])
+            #expect(try listed { ($0.createdFrom, $0.createdBefore) = (time(0.5), time(3.001)) } == [3, 2, 1])
+            #expect(try listed { $0.needsReview = true } == [4, 2, 1])
+            #expect(try listed { $0.needsReview = false } == [5, 3, 0])
+            #expect(
+                try listed { ($0.needsReview, $0.states, $0.priority) = (true, [.queued, .cancelled], .bulk) } == [
+                    4, 2,
+                ])
+            // What a result finds counts instead of what the scan did.
+            let result = Data(#"{"findings":[{"severity":"warning"}]}"#.utf8)
+            _ = try store.finish(claim, .succeeded(result: result), at: time(10))
+            #expect(try listed { $0.needsReview = true } == [4, 2, 1, 0])
+        }
+    }
+
     @Test(arguments: StoreKind.allCases)
     func unknownJob(kind: StoreKind) throws {
         try kind.withStore { store in

@@ -97,6 +97,13 @@ import Testing
         (SQLiteJobStore.page(JobFilter(state: .queued, before: JobID())).sql, ["job_by_state"]),
         (SQLiteJobStore.page(JobFilter(owner: "a", before: JobID())).sql, ["job_by_owner "]),
         (SQLiteJobStore.page(JobFilter(state: .queued, owner: "a")).sql, ["job_by_owner_state"]),
+        (SQLiteJobStore.page(filter { $0.priority = .bulk }).sql, ["job_by_priority_age"]),
+        (
+            SQLiteJobStore.page(filter { ($0.createdFrom, $0.createdBefore) = (time(0), time(9)) }).sql,
+            ["autoindex_job_1"]
+        ),
+        (SQLiteJobStore.page(filter { ($0.needsReview, $0.before) = (true, JobID()) }).sql, ["job_with_doubts"]),
+        (SQLiteJobStore.page(filter { ($0.needsReview, $0.before) = (false, JobID()) }).sql, ["autoindex_job_1"]),
         (DeliveryTable.firstDue(besides: 0), ["COVERING INDEX delivery_by_due"]),
         (DeliveryTable.firstDue(besides: 2), ["COVERING INDEX delivery_by_due"]),
     ])
@@ -204,4 +211,10 @@ import Testing
         }
         #expect(try store.claim(at: Date(), lease: .seconds(60), maxAttempts: 3) == nil)
     }
+}
+
+private func filter(_ change: (inout JobFilter) -> Void) -> JobFilter {
+    var filter = JobFilter()
+    change(&filter)
+    return filter
 }

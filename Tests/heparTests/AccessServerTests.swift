@@ -51,6 +51,8 @@ import Testing
                     "/v1/jobs", ["-F", "image=@\(ct.path)"] + (name.map { ["-H", tokens.header($0)] } ?? []))
             }
             #expect(try ask("/healthz", nil).status == 200)
+            let contract = try ask("/openapi.yaml", nil)
+            #expect(contract.status == 200 && contract.text.hasPrefix("openapi: 3.1"), "open to all")
             let nobody = try submit(nil)
             #expect(nobody.status == 401 && nobody.headers.contains("WWW-Authenticate: Bearer"))
             let guess = "Authorization: Bearer hpr_\(String(repeating: "A", count: 43))"

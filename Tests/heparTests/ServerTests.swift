@@ -223,6 +223,23 @@ import Testing
                 #expect(answer.status == 415, "\(answer.text)")
                 #expect(try answer.json()["code"] as? String == "not_stow")
             }
+            // In its form, what is no DICOM is no scan either, whatever it is.
+            let related = folder.appending(path: "related")
+            let head = "--XX\r\nContent-Type: application/dicom\r\n\r\n"
+            try (Data(head.utf8) + Data(contentsOf: files.ct) + Data("\r\n--XX--\r\n".utf8)).write(to: related)
+            let type = "Content-Type: multipart/related; type=\"application/dicom\"; boundary=XX"
+            for path in ["", "/1.2.3"] {
+                let answer = try server.curl(
+                    "/v1/dicomweb/studies\(path)", "-H", type, "--data-binary", "@\(related.path)")
+                #expect(answer.status == 409 && answer.headers.contains("application/dicom+json"), "\(answer.text)")
+                #expect(answer.headers.contains("Warning: 299 hepar \"dicom_no_ct: "), "\(answer.headers)")
+                let failures = try answer.json()["0008119A"] as? [String: Any]
+                #expect((failures?["Value"] as? [Any])?.count == 1, "\(answer.text)")
+            }
+            #expect(
+                try server.curl("/v1/dicomweb/studies/a", "-H", type, "--data-binary", "@\(related.path)").status == 400
+            )
+            #expect(!server.logText.contains("1.2.3"), "a study's UID leads to its patient")
             let otherGrid = try server.curl(
                 "/v1/jobs", "-F", "image=@\(files.ct.path)", "-F", "reference=@\(bad.otherGrid.path)")
             #expect(otherGrid.status == 422)

@@ -206,6 +206,47 @@ orthanc_stops() {
     [ "$(grep -c '"message":"stopped"' "$work/archive/bridge.log")" -ge 1 ]
 }
 
+# An Orthanc of its own with the DICOMweb plugin; it sends by STOW-RS, and gets the mask as DICOM without asking for UIDs.
+plugin_start() {
+    mkdir -p "$work/plugin"
+    plugin_port=$(free_port)
+    plugin=http://127.0.0.1:$plugin_port
+    jq -n --argjson port "$plugin_port" --arg db "$work/plugin/db" --arg token "Bearer $(cat "$work/pacs/bridge")" \
+        --arg hepar "http://127.0.0.1:$hepar_port/v1/dicomweb/" '{
+            StorageDirectory: $db, IndexDirectory: $db, HttpPort: $port, RemoteAccessAllowed: false, DicomServerEnabled: false,
+            Plugins: ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
+            DicomWeb: {
+                StowMaxInstances: 0, StowMaxSize: 0,
+                Servers: {hepar: {Url: $hepar, HttpHeaders: {Authorization: $token}}}
+            }
+        }' >"$work/plugin/orthanc.json"
+    (cd "$work/plugin" && exec Orthanc orthanc.json) >>"$work/plugin/orthanc.log" 2>&1 &
+    echo $! >"$work/plugin.pid"
+    children+=($!)
+    until_true 20 curl -sf -o "$work/ready" "$plugin/system"
+}
+
+plugin_sends() {
+    local file series
+    for file in "$work"/ct/*.dcm; do curl -sSf -o "$work/sent" --data-binary "@$file" "$plugin/instances"; done
+    series=$(curl -sSf "$plugin/series" | jq -r '.[0]')
+    curl -sSf "$plugin/dicom-web/servers/hepar/stow" -d "{\"Resources\": [\"$series\"], \"Synchronous\": true}" >"$work/stow.json" ||
+        { tail -n 5 "$work/plugin/orthanc.log"; return 1; }
+    [ "$(jq -r .InstancesCount "$work/stow.json")" = 61 ]
+    job=$(orthanc_hepar_curl '/v1/jobs?limit=1' | jq -r '.jobs[0].id')
+    orthanc_hepar_curl "/v1/jobs/$job?wait=300&until=ended" | jq -e '.state == "succeeded" and .dicom.has_uids'
+    orthanc_hepar_curl "/v1/jobs/$job/mask" -f -H "Accept: application/dicom" -o "$work/plugin.dcm"
+    dciodvfy "$work/plugin.dcm" 2>&1 | grep -qx Segmentation
+}
+
+# The parts of a series that the plugin sends as it is set without StowMaxInstances are no scan: it is told so.
+plugin_is_told() {
+    local series
+    series=$(curl -sSf "$plugin/series" | jq -r '.[0]')
+    curl -sSf "$plugin/series/$series" | jq '{Resources: [.Instances[0, 1]], Synchronous: true}' >"$work/two.json"
+    not curl -sSf "$plugin/dicom-web/servers/hepar/stow" -d "@$work/two.json"
+}
+
 if ! packages orthanc dcmtk dicom3tools unzip; then
     skip orthanc "Orthanc cannot be installed"
 elif [ ! -e "$series_zip" ]; then
@@ -238,6 +279,18 @@ else
         check orthanc.refused-series orthanc_refused
         check orthanc.nothing-of-the-patient-in-logs orthanc_logs
         check orthanc.bridge-stops orthanc_stops
+        kill "$(cat "$work/hepar.pid")" && until_true 20 orthanc_ended "$(cat "$work/hepar.pid")"
+        if ! packages orthanc-dicomweb; then
+            skip orthanc.plugin "Orthanc's DICOMweb plugin cannot be installed"
+        elif export HEPAR_DICOM_KEEP_UIDS=true && orthanc_hepar && echo "$hepar_pid" >"$work/hepar.pid" && plugin_start; then
+            check orthanc.plugin-sends plugin_sends
+            check orthanc.plugin-is-told plugin_is_told
+            check orthanc.nothing-of-the-patient-in-logs-by-stow orthanc_logs
+            kill "$(cat "$work/plugin.pid")"
+        else
+            check orthanc.plugin-starts cat "$work/plugin/orthanc.log" "$work/pacs/hepar.log" /nonexistent
+        fi
+        unset HEPAR_DICOM_KEEP_UIDS
         for pid in "$work"/{bridge,hepar,orthanc}.pid; do kill "$(cat "$pid")" 2>/dev/null || true; done
     fi
 fi

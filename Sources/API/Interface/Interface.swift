@@ -70,9 +70,12 @@ package struct InterfaceLimits: Sendable {
     package let freeSpaceMiB: Int
     /// Jobs that may wait, and that are worked on at once.
     package let queue: Int, workers: Int
+    /// Whether UIDs of DICOM uploads are kept where a request does not say.
+    package let keepsUIDs: Bool
 
     package init(
-        volumes: VolumeLimits, uploadBytes: Int, underWayBytes: Int, freeSpaceMiB: Int, queue: Int, workers: Int
+        volumes: VolumeLimits, uploadBytes: Int, underWayBytes: Int, freeSpaceMiB: Int, queue: Int, workers: Int,
+        keepsUIDs: Bool
     ) {
         self.volumes = volumes
         self.uploadBytes = uploadBytes
@@ -80,6 +83,7 @@ package struct InterfaceLimits: Sendable {
         self.freeSpaceMiB = freeSpaceMiB
         self.queue = queue
         self.workers = workers
+        self.keepsUIDs = keepsUIDs
     }
 }
 
@@ -96,7 +100,7 @@ extension Routes {
             store: store, spool: spool, storage: parts.storage, queueLimit: limits.queue, workers: limits.workers)
         let judge = UploadJudge(
             children: children, importer: parts.importer, spool: spool, segmenter: parts.segmenter,
-            budget: parts.budget, freeSpaceMiB: limits.freeSpaceMiB)
+            budget: parts.budget, freeSpaceMiB: limits.freeSpaceMiB, keepsUIDs: limits.keepsUIDs)
         health = HealthResource(
             store: store, spool: spool, workers: workers, gate: parts.gate, metrics: parts.metrics,
             retentionClock: parts.retentionClock, freeSpaceMiB: limits.freeSpaceMiB)
@@ -104,7 +108,7 @@ extension Routes {
             lookup: lookup, store: store, spool: spool, watch: parts.watch, admission: admission,
             auditDesk: parts.auditDesk, wake: wake)
         let submit = SubmitResource(
-            judge: judge, admission: admission, lookup: lookup, webhooks: parts.gate.webhooks, metrics: parts.metrics,
+            judge: judge, admission: admission, lookup: lookup, gate: parts.gate, metrics: parts.metrics,
             wake: wake)
         let operators = OperatorResource(
             metrics: parts.metrics, audit: parts.audit, auditDesk: parts.auditDesk, outbox: parts.outbox, key: parts.key

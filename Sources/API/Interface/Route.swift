@@ -30,7 +30,7 @@ enum Handling {
 /// What a handler is given.
 struct Call: Sendable {
     let request: Request
-    /// What stands for `{id}` in the path.
+    /// What stands for `{id}`, or another name in braces, in the path; "" where nothing does.
     let id: String
     /// Who asks, and for what.
     let caller: Caller, action: Action?
@@ -39,7 +39,10 @@ struct Call: Sendable {
     let check: @Sendable () throws(AccessRefusal) -> Void
 
     /// The query's parameters, none but `names`.
-    func query(_ names: String...) throws -> [String: String] {
+    func query(_ names: String...) throws -> [String: String] { try query(names) }
+
+    /// The query's parameters, none but `names`.
+    func query(_ names: [String]) throws -> [String: String] {
         let query = request.head.query
         guard let unknown = query.keys.sorted().first(where: { !names.contains($0) }) else { return query }
         let known = names.isEmpty ? "Nothing" : "Only \(names.joined(separator: ", "))"

@@ -27,6 +27,12 @@ package struct Routes: Sendable {
     /// Whether a request is about the server's health, and must be answered whatever else goes on.
     package static func isVital(_ head: RequestHead) -> Bool { ["/healthz", "/readyz"].contains(head.path) }
 
+    /// A path as it may be logged: UIDs, which DICOMweb has in paths, lead to a patient.
+    package static func loggedPath(_ head: RequestHead) -> String {
+        let base = "/v1/dicomweb/studies/"
+        return head.path.hasPrefix(base) ? base + "..." : head.path
+    }
+
     /// The routes of a path, one for each method, and what stands for `{id}` in it.
     private func routes(at path: String) -> (routes: [Route], id: String) {
         let segments = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
@@ -35,8 +41,9 @@ package struct Routes: Sendable {
             let pattern = route.path.split(separator: "/")
             guard pattern.count == segments.count else { return false }
             return zip(pattern, segments).allSatisfy { expected, found in
-                if expected == "{id}" { id = String(found) }
-                return expected == "{id}" || expected == found
+                let isName = expected.first == "{"
+                if isName { id = String(found) }
+                return isName || expected == found
             }
         }
         return (routes, id)
@@ -93,7 +100,7 @@ package struct Routes: Sendable {
     private static func noRoute(_ routes: [Route]) -> Problem {
         let methods = routes.map(\.method)
         guard !methods.isEmpty else {
-            return Problem(404, "not_found", "There is nothing at this address. openapi.yaml lists what there is.")
+            return Problem(404, "not_found", "There is nothing at this address. GET /openapi.yaml tells what there is.")
         }
         let allowed = (methods.contains("GET") ? methods + ["HEAD"] : methods).sorted().joined(separator: ", ")
         return Problem(405, "method_not_allowed", "This address answers \(allowed).", headers: [("Allow", allowed)])

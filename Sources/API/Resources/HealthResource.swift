@@ -15,6 +15,10 @@ struct HealthResource: Sendable {
 
     var routes: [Route] {
         [
+            Route(method: "GET", path: "/openapi.yaml", action: nil) { call in
+                _ = try call.query()
+                return .now(Contract.response)
+            },
             Route(method: "GET", path: "/healthz", action: nil) { _ in .now(.json(200, ["status": "ok"])) },
             Route(method: "GET", path: "/readyz", action: nil) { _ in .now(readiness().response) },
         ]

@@ -20,6 +20,7 @@ struct JobResource: Sendable {
         [
             Route(method: "GET", path: "/v1/jobs", action: .listJobs) { .now(try list($0)) },
             Route(method: "GET", path: "/v1/jobs/{id}", action: .readJob, handle: state),
+            Route(method: "GET", path: "/v1/jobs/{id}/dicom", action: .readJob) { .now(try dicom($0)) },
             Route(method: "DELETE", path: "/v1/jobs/{id}", action: .deleteJob, audited: "job.delete") {
                 .now(try delete($0))
             },
@@ -32,9 +33,13 @@ struct JobResource: Sendable {
         ]
     }
 
-    /// The job as it is; with `wait`, as it is once its state has changed, or that many seconds are over.
+    /// The job as it is; with `wait`, as it is once its state has changed, or with `until=ended` once it has ended, or that
+    /// many seconds are over.
     func state(_ call: Call) throws -> Handling {
-        let query = try call.query("wait")
+        let query = try call.query("wait", "until")
+        guard let untilEnded = [nil: false, "changed": false, "ended": true][query["until"]] else {
+            throw Problem(400, "bad_query", "until must be changed or ended.")
+        }
         let job = try lookup.job(call)
         guard let text = query["wait"] else { return .now(try answer(job, call)) }
         guard let seconds = Int(text), (0...longestWait).contains(seconds) else {
@@ -42,30 +47,48 @@ struct JobResource: Sendable {
         }
         guard !job.state.isFinal, seconds > 0 else { return .now(try answer(job, call)) }
         return .later { [self] reply in
+            let end = ContinuousClock.now + .seconds(seconds)
             @Sendable func send() {
                 do {
                     try call.check()
                     guard let now = try store.job(job.id) else { throw JobStoreError.removed(job.id) }
+                    if untilEnded, !now.state.isFinal, ContinuousClock.now < end, !watch.hasEnded {
+                        return wait(since: now.state)
+                    }
                     reply.send(try answer(now, call))
                 } catch {
                     reply.send(Problem.of(error, call.logger).response)
                 }
             }
-            watch.wait(
-                for: job.id, timeout: .seconds(seconds), isAwaited: { reply.isAwaited },
-                mayWait: { (try? call.check()) != nil }, answer: send)
-            // What changed between the first look and the wait has told nobody.
-            if (try? store.job(job.id))?.state != job.state { send() }
+            @Sendable func wait(since state: JobState) {
+                watch.wait(
+                    for: job.id, timeout: end - ContinuousClock.now, isAwaited: { reply.isAwaited },
+                    mayWait: { (try? call.check()) != nil }, answer: send)
+                // What changed between the last look and the wait has told nobody.
+                let now = (try? store.job(job.id))?.state
+                if now != state, !untilEnded || now?.isFinal ?? true { send() }
+            }
+            wait(since: job.state)
         }
     }
 
-    /// A job, and when to ask again. Who is shown the UIDs of a scan is kept.
-    private func answer(_ job: Job, _ call: Call) throws -> Response {
-        let shown = try lookup.shown(job)
-        if shown.dicom?.uids != nil {
+    /// What the DICOM files held that were sent. Who is shown UIDs is kept.
+    func dicom(_ call: Call) throws -> Response {
+        _ = try call.query()
+        let job = try lookup.job(call)
+        guard let report = try JobRequest(of: job).dicom else {
+            throw Problem(404, "no_dicom", "The job's scan did not come as DICOM.")
+        }
+        if report.uids != nil {
             auditDesk.record(
                 "uids.read", by: call.caller, job: job.id, outcome: AuditEntry.done, request: call.request.head)
         }
+        return .json(200, report)
+    }
+
+    /// A job, and when to ask again.
+    private func answer(_ job: Job, _ call: Call) throws -> Response {
+        let shown = try lookup.shown(job)
         var response = Response.json(200, shown)
         if let left = shown.estimatedSecondsLeft {
             response.headers.append(("Retry-After", "\(min(max(Int(left.rounded(.up)), 1), 3_600))"))
@@ -77,7 +100,9 @@ struct JobResource: Sendable {
         var filter = JobFilter()
         filter.limit = 50
         if call.caller.reach(.listJobs) == .own { filter.owner = call.caller.name }
-        for (key, value) in try call.query("limit", "state", "before").sorted(by: { $0.key < $1.key }) {
+        let query = try call.query(
+            "limit", "state", "before", "priority", "created_after", "created_before", "needs_review")
+        for (key, value) in query.sorted(by: { $0.key < $1.key }) {
             switch key {
             case "limit":
                 guard let limit = Int(value), (1...500).contains(limit) else {
@@ -85,11 +110,22 @@ struct JobResource: Sendable {
                 }
                 filter.limit = limit
             case "state":
-                guard let state = JobState(rawValue: value) else {
-                    let states = JobState.allCases.map(\.rawValue).joined(separator: ", ")
-                    throw Problem(400, "bad_query", "state must be one of \(states).")
+                let states = value.split(separator: ",", omittingEmptySubsequences: false).map {
+                    JobState(rawValue: String($0))
                 }
-                filter.state = state
+                guard !states.contains(nil) else {
+                    let states = JobState.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw Problem(400, "bad_query", "state must be one of \(states); or several with commas between.")
+                }
+                filter.states = Set(states.compactMap { $0 })
+            case "priority": filter.priority = try checkedPriority(value)
+            case "created_after": filter.createdFrom = try Self.time(value, key)
+            case "created_before": filter.createdBefore = try Self.time(value, key)
+            case "needs_review":
+                guard let needsReview = ["true": true, "false": false][value] else {
+                    throw Problem(400, "bad_query", "needs_review must be true or false.")
+                }
+                filter.needsReview = needsReview
             default:
                 guard let id = JobID(value) else { throw Problem(400, "bad_query", "before must be a job's id.") }
                 filter.before = id
@@ -97,14 +133,18 @@ struct JobResource: Sendable {
         }
         let jobs = try store.jobs(filter)
         let next = jobs.count == filter.limit ? jobs.last.map { "\($0.id)" } : nil
-        let shown = jobs.map { JobJSON($0) }
-        let withUIDs = shown.count { $0.dicom?.uids != nil }
-        if withUIDs > 0 {
-            auditDesk.record(
-                "uids.list", by: call.caller, job: nil, outcome: AuditEntry.done, request: call.request.head,
-                count: withUIDs)
+        return .json(200, JobListJSON(jobs: jobs.map { JobJSON($0) }, next: next))
+    }
+
+    /// A time of a query (RFC 3339).
+    private static func time(_ text: String, _ name: String) throws -> Date {
+        let styles = [Date.ISO8601FormatStyle(), Date.ISO8601FormatStyle(includingFractionalSeconds: true)]
+        // A plus sign that was not encoded has become a blank.
+        let text = text.replacing(" ", with: "+")
+        guard let time = styles.lazy.compactMap({ try? $0.parse(text) }).first else {
+            throw Problem(400, "bad_query", "\(name) must be a time such as 2027-01-31T08:00:00Z.")
         }
-        return .json(200, JobListJSON(jobs: shown.map(\.inList), next: next))
+        return time
     }
 
     /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.

@@ -72,11 +72,8 @@ struct OperatorResource: Sendable {
 extension AuditDesk {
     /// Keeps who did what, and how it ended: `ok`, or a status. What was done is on the disk before it is answered; a
     /// refusal is only handed over, as threads that serve sockets refuse too.
-    func record(
-        _ action: String, by caller: Caller, job: JobID?, outcome: String, request: RequestHead, count: Int = 1
-    ) {
-        let entry = AuditEntry(
-            actor: caller.name, action: action, job: job, outcome: outcome, request: request.id, count: count)
+    func record(_ action: String, by caller: Caller, job: JobID?, outcome: String, request: RequestHead) {
+        let entry = AuditEntry(actor: caller.name, action: action, job: job, outcome: outcome, request: request.id)
         if outcome == AuditEntry.done { keep(entry) } else { note(entry) }
     }
 }

@@ -46,7 +46,8 @@ struct ResultResource: Sendable {
                 ReportPage.Slice(number: $0.fileNumber, lesion: $0.lesion, png: $0.png)
             }
             let page = ReportPage(
-                report: try Report(at: file), origin: ReportPage.Origin(JobJSON(job)), slices: slices,
+                report: try Report(at: file),
+                origin: ReportPage.Origin(JobJSON(job), dicom: try? JobRequest(of: job).dicom), slices: slices,
                 hasReference: reference != nil)
             // A page without scripts that may load nothing, whatever should get into it.
             let policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"

@@ -1,5 +1,6 @@
 import Access
 import Cases
+import Dicom
 import Foundation
 import HTTPDaemon
 import Imaging
@@ -16,8 +17,7 @@ struct SubmitResource: Sendable {
     let judge: UploadJudge
     let admission: Admission
     let lookup: JobLookup
-    /// Where webhooks may go.
-    let webhooks: WebhookTargets
+    let gate: Gate
     let metrics: ServiceMetrics
     /// Tells the workers that a job waits.
     let wake: @Sendable () -> Void
@@ -33,6 +33,9 @@ struct SubmitResource: Sendable {
             Route(
                 method: "POST", path: "/v1/dicomweb/studies", action: .submit, takesFiles: true, audited: "job.submit",
                 handle: storeInstances),
+            Route(
+                method: "POST", path: "/v1/dicomweb/studies/{study}", action: .submit, takesFiles: true,
+                audited: "job.submit", handle: storeInstances),
             Route(method: "POST", path: "/v1/jobs/{id}/verify", action: .changeJob, audited: "job.verify") {
                 .now(try verify($0))
             },
@@ -41,57 +44,46 @@ struct SubmitResource: Sendable {
 
     func submit(_ call: Call) throws -> Handling {
         .inPlace(try judge.reading(call)) { [self] in
-            let (job, headers) = try accept(call)
+            let (job, headers) = try accept(call, try call.query(Self.jobQuery))
             var response = Response.json(202, try lookup.shown(job))
             response.headers += headers
             return response
         }
     }
 
-    /// `POST /v1/dicomweb/studies`: a job by STOW-RS (PS3.18 section 10.5), as DICOM nodes send their instances. The answer
-    /// is a DICOM dataset whose RetrieveURL (0008,1190) is the job's address.
-    func storeInstances(_ call: Call) throws -> Handling {
-        let type = call.request.head.headers["Content-Type"]?.lowercased().prefix { $0 != ";" }
-        guard case .parts = call.request.body, type?.trimmingCharacters(in: .whitespaces) == "multipart/related" else {
-            throw Problem(
-                415, "not_stow",
-                "Send the instances as multipart/related; type=\"application/dicom\", as STOW-RS has it.")
-        }
-        return .inPlace(try judge.reading(call)) { [self] in
-            let (job, headers) = try accept(call)
-            let dataset = #"{"00081190":{"vr":"UR","Value":["/v1/jobs/\#(job.id)"]}}"#
-            var response = Response.data(202, Data(dataset.utf8), type: "application/dicom+json")
-            response.headers += headers
-            return response
-        }
-    }
+    /// What a query that makes a job may ask for.
+    static let jobQuery = ["priority", "webhook", "label"] + UploadJudge.dicomQuery
 
     /// Queues a job, or finds the one that answers the request already; with the header fields that tell of it.
-    private func accept(_ call: Call) throws -> (job: Job, headers: [(String, String)]) {
-        let query = try call.query("priority", "webhook", "study", "series", "acquisition", "uids")
+    ///
+    /// - Parameter told: told what became of each instance, also where the scan is refused; it must be DICOM then.
+    func accept(
+        _ call: Call, _ query: [String: String], told: (([SentInstance]) -> Void)? = nil
+    ) throws -> (job: Job, headers: [(String, String)]) {
         var webhook: String?
         if let url = query["webhook"] {
             do {
-                webhook = try webhooks.target(url).url
+                webhook = try gate.webhooks.target(url).url
             } catch {
                 throw Problem(422, error.code, "\(error)")
             }
         }
         // Before the scan is read, which may take minutes.
-        let priority = try priority(query["priority"])
+        let priority = try checkedPriority(query["priority"]) ?? .routine
+        let label = try checkedLabel(query["label"])
         if priority == .stat { try call.caller.check(.submitStat) }
         try admission.storage.checkRoom(for: call.caller)
         let headers = call.request.head.headers
         let requestKey = try RequestKey(headers)
         let upload = try Upload(call.request)
-        let judged = try judge.judge(upload, query, call)
+        let judged = try judge.judge(upload, query, call, told: told)
         defer { judged.dicom?.discard() }
         let key = try requestKey.map { key in
             RetryKey(key: "\(call.caller.name)/\(key.text)", digest: try upload.digest(query))
         }
         let request = JobRequest(
             options: upload.options, findings: judged.findings, memoryBytes: judged.cost.bytes,
-            dicom: judged.dicom?.report)
+            dicom: judged.dicom?.report, label: label)
         let new = NewJob(
             options: try JSONEncoder.hepar.encode(request), hasReference: upload.reference != nil,
             uploadBytes: upload.bytes, retryKey: key, priority: priority,
@@ -116,18 +108,9 @@ struct SubmitResource: Sendable {
         return (job, location)
     }
 
-    private func priority(_ text: String?) throws -> JobPriority {
-        guard let text else { return .routine }
-        guard let priority = JobPriority(rawValue: text) else {
-            let known = JobPriority.allCases.map(\.rawValue).joined(separator: ", ")
-            throw Problem(400, "bad_query", "priority must be one of \(known).")
-        }
-        return priority
-    }
-
     /// `POST /v1/scans`: the verdict on a scan, without a job. What would be refused is refused here, alike.
     func judgeScan(_ call: Call) throws -> Handling {
-        let query = try call.query("study", "series", "acquisition", "uids")
+        let query = try call.query(UploadJudge.dicomQuery)
         let upload = try Upload(call.request)
         return .inPlace(try judge.reading(call)) { [self] in
             let judged = try judge.judge(upload, query, call)

@@ -14,6 +14,7 @@ struct JobJSON: Codable, Sendable {
         @Nullable var mask: String?
         @Nullable var report: String?
         @Nullable var preview: String?
+        @Nullable var dicom: String?
     }
 
     struct Failure: Codable, Sendable {
@@ -22,6 +23,7 @@ struct JobJSON: Codable, Sendable {
     }
 
     let id: String
+    @Nullable var label: String?
     let state: JobState
     @Nullable var stage: String?
     let progress: Double
@@ -45,11 +47,11 @@ struct JobJSON: Codable, Sendable {
     @Nullable var model: Report.Model?
     @Nullable var maskSha256: String?
     @Nullable var verification: Verification?
-    @Nullable var dicom: DicomReport?
+    @Nullable var dicom: DicomSummary?
     let links: Links
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case id, state, stage, progress, attempts
+        case id, label, state, stage, progress, attempts
         case cancelRequested = "cancel_requested"
         case hasReference = "has_reference"
         case uploadBytes = "upload_bytes"
@@ -90,7 +92,7 @@ struct JobJSON: Codable, Sendable {
         needsReview = findings.needReview
         links = Links(
             self: path, mask: succeeded ? "\(path)/mask" : nil, report: succeeded ? "\(path)/report" : nil,
-            preview: succeeded ? "\(path)/preview.png" : nil)
+            preview: succeeded ? "\(path)/preview.png" : nil, dicom: request?.dicom == nil ? nil : "\(path)/dicom")
         estimatedSecondsLeft = timeLeft.map { (($0 / .seconds(1)) * 10).rounded() / 10 }
         memoryMib = request?.memoryBytes.map { $0 >> 20 }
         copiedFrom = job.copiedFrom.map { "\($0)" }
@@ -102,14 +104,31 @@ struct JobJSON: Codable, Sendable {
         model = result?.model
         maskSha256 = result?.maskSha256
         verification = result?.verification
-        dicom = request?.dicom
+        dicom = request?.dicom.map(DicomSummary.init)
+        label = request?.label
+    }
+}
+
+/// What a job tells at each look of the DICOM files that were sent; `GET /v1/jobs/{id}/dicom` tells all. openapi.yaml, schema
+/// `DicomSummary`.
+struct DicomSummary: Codable, Sendable {
+    let files: Int
+    let volumes: Int
+    /// The number of the volume that was taken; nil in reports that list none as taken.
+    @Nullable var taken: Int?
+    /// Whether UIDs are kept, and so told by the resource.
+    let hasUIDs: Bool
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case files, volumes, taken
+        case hasUIDs = "has_uids"
     }
 
-    /// The job in a list of many: without its slices' names, of which there are as many as slices.
-    var inList: JobJSON {
-        var job = self
-        job.dicom?.slices = nil
-        return job
+    init(_ report: DicomReport) {
+        files = report.files
+        volumes = report.volumes.count
+        hasUIDs = report.uids != nil
+        taken = report.volumes.first(where: \.taken)?.number
     }
 }
 

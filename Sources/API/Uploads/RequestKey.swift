@@ -28,9 +28,9 @@ struct RequestKey {
 }
 
 extension Upload {
-    /// SHA-256 of the scan, the reference, the options and the choice among DICOM volumes, in hexadecimal digits.
+    /// SHA-256 of the scan, the reference, the options and all that the query asks for, in hexadecimal digits.
     ///
-    /// - Parameter query: the request's own; what does not change the result is left out.
+    /// - Parameter query: the request's own; what the path asks for as well.
     func digest(_ query: [String: String]) throws -> String {
         var hash = ContentHash()
         // Each part is led by its name and its length, so that no two requests look alike.
@@ -45,7 +45,9 @@ extension Upload {
         let options = try JSONEncoder.hepar.encode(options)
         add("options", bytes: options.count)
         hash.add(options)
-        for name in ["study", "series", "acquisition", "uids"] {
+        // First what earlier versions knew, in their order: keys of theirs are still good.
+        let first = ["study", "series", "acquisition", "uids"]
+        for name in first + query.keys.filter({ !first.contains($0) }).sorted() {
             guard let text = query[name] else { continue }
             add(name, bytes: text.utf8.count)
             hash.add(Data(text.utf8))

@@ -48,12 +48,16 @@ struct UploadJudge: Sendable {
     let segmenter: Segmenter
     let budget: MemoryBudget
     let freeSpaceMiB: Int
+    /// Whether UIDs are kept where a request does not say.
+    let keepsUIDs: Bool
 
     /// Reads every byte once and refuses what could not become a mask.
-    func judge(_ upload: Upload, _ query: [String: String], _ call: Call) throws -> ScanJudgement {
+    func judge(
+        _ upload: Upload, _ query: [String: String], _ call: Call, told: (([SentInstance]) -> Void)? = nil
+    ) throws -> ScanJudgement {
         guard spool.freeBytes() > freeSpaceMiB << 20 else { throw Problem.storageFull }
         let dicom = try children.quarantining(call, upload.images, work: "import-dicom") {
-            try dicomVolume(upload.images, query)
+            try dicomVolume(upload.images, query, told: told)
         }
         do {
             return try judge(upload, image: dicom?.file ?? upload.images[0], dicom, call)
@@ -98,6 +102,9 @@ struct UploadJudge: Sendable {
             contentKey: upload.reference == nil ? key.text : nil)
     }
 
+    /// What a query may ask for of DICOM files.
+    static let dicomQuery = ["study", "series", "acquisition", "volume", "uids"]
+
     /// The place that reading an upload takes.
     func reading(_ call: Call) throws -> Places.Kind {
         try holdDicom(Upload(call.request).images) ? .importing : .judging
@@ -105,18 +112,30 @@ struct UploadJudge: Sendable {
 
     /// The volume that DICOM files or a zip of them hold; nil where the upload is something else.
     ///
-    /// - Parameter query: `study`, `series`, `acquisition` choose a volume; `uids` echoes the UIDs.
+    /// - Parameters:
+    ///   - query: ``dicomQuery``: the first four choose a volume; `uids` echoes the UIDs.
+    ///   - told: told what became of each instance; then nothing but DICOM is taken.
     /// - Throws: ``DicomError``; ``Problem``.
-    func dicomVolume(_ images: [URL], _ query: [String: String]) throws -> DicomVolume? {
-        let (study, series) = (query["study"], query["series"])
-        let acquisition = try wholeNumber(query["acquisition"], "acquisition", in: 0...Int(Int32.max))
-        guard let includeUIDs = [nil: false, "false": false, "true": true][query["uids"]] else {
+    func dicomVolume(
+        _ images: [URL], _ query: [String: String], told: (([SentInstance]) -> Void)? = nil
+    ) throws -> DicomVolume? {
+        var options = DicomOptions(study: query["study"], series: query["series"])
+        options.acquisition = try wholeNumber(query["acquisition"], "acquisition", in: 0...Int(Int32.max))
+        options.volume = try wholeNumber(query["volume"], "volume", in: 1...options.limits.files)
+        guard options.acquisition == nil || options.volume == nil else {
+            throw Problem(
+                400, "bad_query", "volume counts the volumes of all acquisitions. Give volume or acquisition, not both."
+            )
+        }
+        guard let includesUIDs = [nil: keepsUIDs, "false": false, "true": true][query["uids"]] else {
             throw Problem(400, "bad_query", "uids must be true or false.")
         }
-        guard try holdDicom(images) else {
-            guard study == nil, series == nil, acquisition == nil, !includeUIDs else {
+        options.includeUIDs = includesUIDs
+        guard try told != nil || holdDicom(images) else {
+            guard Self.dicomQuery.allSatisfy({ query[$0] == nil || $0 == "uids" && query[$0] == "false" }) else {
                 throw Problem(
-                    422, "not_dicom", "study, series, acquisition and uids are for DICOM; the scan is another file.")
+                    422, "not_dicom",
+                    "\(Self.dicomQuery.joined(separator: ", ")) are for DICOM; the scan is another file.")
             }
             return nil
         }
@@ -124,9 +143,7 @@ struct UploadJudge: Sendable {
         try FileManager.default.createDirectory(at: work, withIntermediateDirectories: false)
         do {
             let file = work.appending(path: "image.nii.gz")
-            let report = try importer.run(
-                images, work: work, output: file, study: study, series: series, acquisition: acquisition,
-                includeUIDs: includeUIDs)
+            let report = try importer.run(images, work: work, output: file, options: options, told: told)
             return DicomVolume(file: file, report: report, work: work)
         } catch {
             try? FileManager.default.removeItem(at: work)

@@ -17,11 +17,14 @@ package struct JobRequest: Codable, Sendable {
     package var memoryBytes: Int?
     /// Which volume of the DICOM files that were sent this is; nil for NIfTI.
     package var dicom: DicomReport?
+    /// The client's own name for the job; nil where it gave none.
+    package var label: String?
 
     package init(
         options: Segmenter.Options = .init(), findings: [Finding] = [], memoryBytes: Int? = nil,
-        dicom: DicomReport? = nil, verifies: Verification.Earlier? = nil
+        dicom: DicomReport? = nil, label: String? = nil, verifies: Verification.Earlier? = nil
     ) {
+        self.label = label
         self.dicom = dicom
         self.memoryBytes = memoryBytes
         self.options = options

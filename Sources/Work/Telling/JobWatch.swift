@@ -54,6 +54,9 @@ package final class JobWatch: Sendable {
         if isKept { bell.signal() } else { answer() }
     }
 
+    /// Whether everyone who waits is answered at once.
+    package var hasEnded: Bool { state.withLock { $0.isEnding } }
+
     /// A job is in another state than before.
     package func changed(_ job: JobID) {
         let isAwaited = state.withLock { state in

@@ -87,7 +87,8 @@ private func checkBody(
         var made: [URL] = []
         let received = outcome { () throws(BodyError) in
             var receiver = try BodyReceiver(
-                plan: .files(folder: folder, limit: 1 << 20), head: head, declared: body.count, partLimit: 8,
+                plan: .files(folder: folder, limit: 1 << 20), head: head, declared: body.count,
+                limits: PartLimits(parts: 8, fields: 4),
                 write: { Glibc.write($0, $1.baseAddress, $1.count) })
             defer { made = receiver.abandon() }
             var start = 0
