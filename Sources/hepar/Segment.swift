@@ -98,6 +98,13 @@ struct Segment: ParsableCommand {
                 """)
         }
         let folder = URL(filePath: output, directoryHint: .isDirectory)
+        guard folder.isFolder || folder.pathExtension.isEmpty else {
+            throw UserError(
+                """
+                The output is named \(output). One mask's name must end in .nii.gz or .nii; a folder with a point in its name \
+                must be there already.
+                """)
+        }
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {

@@ -153,7 +153,7 @@ import Testing
         metrics.startTime.set(1_800_000_000)
         let text = metrics.registry.exposition()
         let families = text.split(separator: "\n").filter { $0.hasPrefix("# TYPE") }
-        #expect(families.count == 20)
+        #expect(families.count == 21)
         for family in families {
             let words = family.split(separator: " ")
             #expect(words[2].hasPrefix("hepar_") || words[2].hasPrefix("process_"))

@@ -196,7 +196,7 @@ import Testing
                 "hepar_jobs{state=\"succeeded\",priority=\"stat\"} 1", "hepar_uploads_total{outcome=\"not_nifti\"} 1",
                 "hepar_job_wait_seconds_count{priority=\"stat\"} 1",
                 "hepar_stage_seconds_count{stage=\"stage2_network\"} 1", "hepar_webhooks{state=\"pending\"} 0",
-                "hepar_queue_paused 0",
+                "hepar_queue_paused 0", "hepar_liver_mean_hu_count 1",
             ] { #expect(text.contains(line), "no \(line)") }
             for name in ["hepar_slices_total", "hepar_disk_free_bytes", "hepar_build_info", "hepar_upload_bytes_total"]
             {

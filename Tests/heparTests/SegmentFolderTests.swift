@@ -156,6 +156,8 @@ import Testing
             let ran = try segment(scan.path, "--output", place.path)
             #expect(ran.status == 2 && ran.error.contains("the same file as the CT"), "\(ran.error)")
             #expect(try Data(contentsOf: scan) == before)
+            let other = try segment(scan.path, "--output", folder.appending(path: "mask.mgz").path)
+            #expect(other.status == 2 && other.error.contains("must end in .nii.gz"), "\(other.error)")
             let empty = folder.appending(path: "empty")
             try files.createDirectory(at: empty, withIntermediateDirectories: true)
             let none = try segment(empty.path, "--output", folder.appending(path: "out").path)

@@ -78,7 +78,7 @@ LIMIT_SECONDS = 1800
 
 def commands(text):
     """The commands of all sh blocks, without lines that are comments alone."""
-    lines = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.S | re.M)).splitlines()
+    lines = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)).splitlines()
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
@@ -149,7 +149,7 @@ def main():
             code, printed = shell.run(command)
             run += 1
             # JSON is told with blanks in files and without in answers.
-            if code != 0 or not re.search(pattern, re.sub(r'"\s*:\s*', '":', printed.strip()), re.S):
+            if code != 0 or not re.search(pattern, re.sub(r'"\s*:\s*', '":', printed.strip()), re.DOTALL):
                 broken.append(f"{line}\n    status {code}, printed: {printed.strip()[-1500:]}")
                 print("BROKEN", broken[-1], flush=True)
     finally:
