@@ -36,7 +36,7 @@ assert report.scores.liver.dice > 0 and report.liver_volume_ml > 0
 body = EvaluateBody(prediction=File(payload=io.BytesIO(mask), file_name="m.nii.gz"), reference=file(reference))
 scores = evaluate.sync(client=client, body=body)
 assert scores.liver.dice == report.scores.liver.dice, scores
-page = list_jobs.sync(client=client, state=[State.SUCCEEDED, State.FAILED])
+page = list_jobs.sync(client=client, state="succeeded,failed")
 assert job.id in [listed.id for listed in page.jobs]
 # A scan may be the bare body too.
 with open(ct, "rb") as bytes_:

@@ -33,7 +33,7 @@ with openapi_client.ApiClient(openapi_client.Configuration(host=base)) as client
         prediction=("mask.nii.gz", mask), reference=file(reference)
     )
     assert scores.liver.dice == report.scores.liver.dice, scores
-    page = jobs.list_jobs(state=[State.SUCCEEDED, State.FAILED])
+    page = jobs.list_jobs(state="succeeded,failed")
     assert job.id in [listed.id for listed in page.jobs]
     try:
         jobs.get_job("01890000-0000-7000-8000-000000000000")
