@@ -1,24 +1,17 @@
 import Foundation
-import TestSupport
 import Testing
-import Yams
 
 @testable import API
 @testable import Cases
 
 /// openapi.yaml against what is served.
 @Suite struct OpenAPITests {
-    private func document() throws -> [String: Any] {
-        let text = try String(contentsOf: SharedData.repository.appending(path: "openapi.yaml"), encoding: .utf8)
-        return try #require(try Yams.load(yaml: text) as? [String: Any])
-    }
-
     @Test func pathsAndMethodsAreThoseServed() throws {
-        let paths = try #require(try document()["paths"] as? [String: [String: Any]])
+        let paths = try #require(try OpenAPI.document()["paths"] as? [String: [String: Any]])
         let described = paths.mapValues { item in
             item.keys.filter { $0 != "parameters" }.map { $0.uppercased() }.sorted()
         }
-        let table = try withTemporaryFolder { try InProcess(in: $0).routes.table }
+        let table = try InProcess.withServer { $0.routes.table }
         let served = Dictionary(grouping: table, by: \.path).mapValues { $0.map(\.method).sorted() }
         #expect(described == served)
     }
@@ -30,7 +23,7 @@ import Yams
     }
 
     @Test func theVersionIsTheProgrammes() throws {
-        let info = try #require(try document()["info"] as? [String: Any])
+        let info = try #require(try OpenAPI.document()["info"] as? [String: Any])
         #expect(info["version"] as? String == Hepar.version)
     }
 
@@ -49,7 +42,7 @@ import Yams
     }
 
     private func schema(_ name: String) throws -> [String: Any] {
-        let components = try #require(try document()["components"] as? [String: Any])
+        let components = try #require(try OpenAPI.document()["components"] as? [String: Any])
         let schemas = try #require(components["schemas"] as? [String: Any])
         return try #require(schemas[name] as? [String: Any])
     }

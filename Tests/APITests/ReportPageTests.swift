@@ -12,32 +12,6 @@ import Testing
 
 /// The page for people: whole, well-formed, and with nothing in it that is not text.
 @Suite struct ReportPageTests {
-    private static let hash = String(repeating: "ab", count: 32)
-
-    private func report(lesions: Bool = true, modelName: String = "default") throws -> Report {
-        let lesion = """
-            {"number": 1, "volume_ml": 21.456, "longest_axial_diameter_mm": 38.25, "short_axis_mm": 30.5,
-             "centroid_ras_mm": [61.2, -12.6, 104.4], "first_slice": 33, "last_slice": 41, "diameter_slice": 37,
-             "largest_probability": 0.998, "mean_probability": 0.91, "size_class": "above_20_mm",
-             "density": {"mean_hu": 61.4, "median_hu": 58, "deviation_hu": 17.2, "voxels": 900}}
-            """
-        let facts = "{\"width\": 16, \"window_hu\": [-160, 240], \"sha256\": \"\(Self.hash)\"}"
-        let json = """
-            {"hepar_version": "0.1.0", "model": {"name": "\(modelName)", "liver": \(facts), "lesion": \(facts)},
-             "input": {"shape": [512, 512, 61], "spacing_mm": [0.78125, 0.78125, 2.5]},
-             "options": {"full": true, "probabilities": false}, "liver_volume_ml": \(lesions ? 1534.4 : 0),
-             "lesion_volume_ml": \(lesions ? 21.456 : 0), "tumour_burden": \(lesions ? "0.01398" : "null"),
-             "liver_density": \(lesions ? #"{"mean_hu": 104.44, "median_hu": 105, "deviation_hu": 18.26, "voxels": 9}"# : "null"),
-             "lesions": [\(lesions ? lesion : "")], "dropped": [], "dropped_count": \(lesions ? 4 : 0), "findings": [],
-             "needs_review": true, "timings_ms": {"total": 12345},
-             "provenance": {"statement": {"hepar_version": "0.1.0", "input_sha256": "\(Self.hash)",
-              "liver_model_sha256": "\(Self.hash)", "lesion_model_sha256": "\(Self.hash)",
-              "mask_sha256": "cd\(Self.hash)", "options": {"full": true, "probabilities": false}},
-              "public_key": "a2V5", "signature": "c2lnbmF0dXJl"}}
-            """
-        return try JSONDecoder().decode(Report.self, from: Data(json.utf8))
-    }
-
     private func job(_ findings: [Finding] = []) throws -> JobJSON {
         let list = String(decoding: try JSONEncoder().encode(findings), as: UTF8.self)
         let json = """
@@ -62,7 +36,7 @@ import Testing
     }
 
     @Test func everySectionIsThere() throws {
-        var report = try report()
+        var report = try Report.sample()
         let labels = Volume<UInt8>(shape: Shape(2, 2, 2), spacing: SIMD3(1, 1, 1), voxels: [0, 1, 1, 1, 1, 2, 1, 1])
         report.scores = score(prediction: labels, reference: labels, team: ThreadTeam(threads: 1))
         let picture = try Picture(width: 3, height: 2, grey: 9).png()
@@ -88,7 +62,7 @@ import Testing
             "the reference dashed in blue",
             "21.46", "38.2", "33–41", "61, -13, 104", "outside the liver): 4.",
             "512 × 512 × 61 voxels", "0.781 × 0.781 × 2.500 mm", "2026-03-01 14:00:01 UTC", "12.3 s", "Hepar 0.1.0",
-            "default", Self.hash, "cd\(Self.hash)", "c2lnbmF0dXJl (NOT VALID", "a2V5", "1.0000",
+            "default", Report.sampleHash, "cd\(Report.sampleHash)", "c2lnbmF0dXJl (NOT VALID", "a2V5", "1.0000",
             "Lesions of the reference: 1;",
         ] { #expect(text.contains(expected), "\(expected) in \(text)") }
         #expect(elements.count { $0 == "h2" } == 7)
@@ -129,8 +103,7 @@ import Testing
     }
 
     @Test func nothingFoundIsAPageToo() throws {
-        let (text, elements, _) = try read(
-            ReportPage(report: report(lesions: false), origin: .init(job()), slices: [], hasReference: false))
+        let (text, elements, _) = try read(ReportPage(report: Report.sample(lesions: false), job: job(), slices: []))
         #expect(text.contains("No lesion was found.") && text.contains("not defined"))
         #expect(text.contains("nothing that calls for a review"))
         #expect(!elements.contains("img") && !text.contains("Scores"))
@@ -142,7 +115,7 @@ import Testing
         let findings = [Finding(code: "<b>", severity: .warning, message: evil)]
         let name = #"\"><img src=x onerror=alert(1)>"#
         let (text, elements, pictures) = try read(
-            ReportPage(report: report(modelName: name), origin: .init(job(findings)), slices: [], hasReference: false))
+            ReportPage(report: Report.sample(modelName: name), job: job(findings), slices: []))
         #expect(text.contains("Warning: </style><script src='x'>\"&amp;\u{FFFD}</script>]]> <b>"))
         #expect(text.contains("\"><img src=x onerror=alert(1)>"))
         #expect(!elements.contains("script") && !elements.contains("b") && pictures.isEmpty)
