@@ -77,7 +77,8 @@ struct InProcess {
                     file: folder.appending(path: "retention.clock"), lastEvent: nil, now: Date()),
                 limits: InterfaceLimits(
                     volumes: .init(), uploadBytes: settings.uploadBytes, underWayBytes: 1 << 32,
-                    freeSpaceMiB: settings.freeSpaceMiB, queue: settings.queue, workers: 1), logger: logger))
+                    freeSpaceMiB: settings.freeSpaceMiB, queue: settings.queue, workers: 1, keepsUIDs: false),
+                logger: logger))
     }
 
     /// Runs `body` on a server in a folder of its own, and ends its threads.
@@ -161,7 +162,7 @@ struct InProcess {
             if let refusal = meter?.take(bytes.count) { return try sent(refusal, head) }
             do throws(BodyError) {
                 var receiver = try BodyReceiver(
-                    plan: bodyPlan, head: head, declared: bytes.count, partLimit: 10,
+                    plan: bodyPlan, head: head, declared: bytes.count, limits: PartLimits(parts: 10, fields: 10),
                     write: { Glibc.write($0, $1.baseAddress, $1.count) })
                 defer { files = receiver.abandon() }
                 // Copied: what is lent of Data can throw no error of a type.

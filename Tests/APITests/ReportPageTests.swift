@@ -91,7 +91,7 @@ import Testing
         func text(_ dicom: DicomReport, slice: Int) throws -> String {
             try read(
                 ReportPage(
-                    report: report(), origin: .init(job(), dicom: dicom),
+                    report: Report.sample(), origin: .init(job(), dicom: dicom),
                     slices: [.init(number: slice, lesion: nil, png: picture)],
                     hasReference: false)
             ).text
@@ -103,7 +103,10 @@ import Testing
     }
 
     @Test func nothingFoundIsAPageToo() throws {
-        let (text, elements, _) = try read(ReportPage(report: Report.sample(lesions: false), job: job(), slices: []))
+        let (text, elements, _) = try read(
+            ReportPage(
+                report: Report.sample(lesions: false), origin: .init(try job(), dicom: nil), slices: [],
+                hasReference: false))
         #expect(text.contains("No lesion was found.") && text.contains("not defined"))
         #expect(text.contains("nothing that calls for a review"))
         #expect(!elements.contains("img") && !text.contains("Scores"))
@@ -115,7 +118,9 @@ import Testing
         let findings = [Finding(code: "<b>", severity: .warning, message: evil)]
         let name = #"\"><img src=x onerror=alert(1)>"#
         let (text, elements, pictures) = try read(
-            ReportPage(report: Report.sample(modelName: name), job: job(findings), slices: []))
+            ReportPage(
+                report: Report.sample(modelName: name), origin: .init(job(findings), dicom: nil), slices: [],
+                hasReference: false))
         #expect(text.contains("Warning: </style><script src='x'>\"&amp;\u{FFFD}</script>]]> <b>"))
         #expect(text.contains("\"><img src=x onerror=alert(1)>"))
         #expect(!elements.contains("script") && !elements.contains("b") && pictures.isEmpty)

@@ -85,7 +85,7 @@ import Testing
             // A second from name to name.
             let ids = (0..<6).map { JobID.bound(at: time(Double($0))) }
             for (index, id) in ids.enumerated() {
-                let options = #"{"findings":[{"severity":"\(severities[index])"}],"label":"\"severity\":\"error\""}"#
+                let options = #"{"findings":[{"severity":"\#(severities[index])"}],"label":"\"severity\":\"error\""}"#
                 let new = NewJob(
                     id: id, options: Data(options.utf8), hasReference: false, uploadBytes: 1,
                     createdAt: time(Double(index)), priority: priorities[index])

@@ -70,8 +70,11 @@ package final class InMemoryStore: SingleHostStore, Outbox, AuditLog {
     package func jobs(_ filter: JobFilter) throws(JobStoreError) -> [Job] {
         let all = try read { $0.rows.values.map(\.job) }
         let wanted = all.filter { job in
-            filter.state.map { job.state == $0 } ?? true && filter.owner.map { job.owner == $0 } ?? true
-                && filter.before.map { job.id < $0 } ?? true
+            (filter.states.isEmpty || filter.states.contains(job.state)) && filter.owner.map { job.owner == $0 } ?? true
+                && filter.priority.map { job.priority == $0 } ?? true && filter.before.map { job.id < $0 } ?? true
+                && filter.createdFrom.map { job.id >= JobID.bound(at: $0) } ?? true
+                && filter.createdBefore.map { job.id < JobID.bound(at: $0) } ?? true
+                && filter.needsReview.map { job.hasDoubts == $0 } ?? true
         }
         return Array(wanted.sorted { $0.id > $1.id }.prefix(max(0, filter.limit)))
     }
@@ -234,5 +237,13 @@ package final class InMemoryStore: SingleHostStore, Outbox, AuditLog {
             state.deliveries = state.deliveries.filter { !$0.value.isDead || $0.value.event >= first }
             return before - state.events.count
         }
+    }
+}
+
+extension Job {
+    /// See ``JobFilter/needsReview``.
+    fileprivate var hasDoubts: Bool {
+        let text = String(decoding: result ?? options, as: UTF8.self)
+        return ["warning", "error"].contains { text.contains("\"severity\":\"\($0)\"") }
     }
 }
