@@ -19,7 +19,7 @@ static inline CURLcode ccurl_set_headers(CURL *handle, struct curl_slist *lines)
 
 // The body of a POST, copied by libcurl.
 static inline CURLcode ccurl_set_body(CURL *handle, const void *bytes, curl_off_t count) {
-    CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, count); // first: it says how much is copied
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, count);  // first: it says how much is copied
     return code != CURLE_OK ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, count > 0 ? bytes : "");
 }
 

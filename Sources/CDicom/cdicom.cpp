@@ -26,9 +26,7 @@ DcmItem *item_of(const cdicom_file *file, uint32_t tag) {
     return tag >> 16 == 2 ? static_cast<DcmItem *>(format.getMetaInfo()) : format.getDataset();
 }
 
-DcmTagKey key_of(uint32_t tag) {
-    return DcmTagKey(static_cast<Uint16>(tag >> 16), static_cast<Uint16>(tag & 0xFFFF));
-}
+DcmTagKey key_of(uint32_t tag) { return DcmTagKey(static_cast<Uint16>(tag >> 16), static_cast<Uint16>(tag & 0xFFFF)); }
 
 // A decimal or integer string that is wholly a number; else not a number. DCMTK would read "1,5" as 1.
 double decimal(std::string_view text) {
@@ -117,8 +115,7 @@ DcmItem *group_of(const cdicom_file *file, uint32_t frame, uint32_t sequence) {
 
 } // namespace
 
-extern "C" cdicom_status cdicom_open(
-    const char *path, size_t inflate_limit, cdicom_file **file, size_t *inflated) {
+extern "C" cdicom_status cdicom_open(const char *path, size_t inflate_limit, cdicom_file **file, size_t *inflated) {
     *file = nullptr;
     *inflated = 0;
     try {
@@ -155,7 +152,8 @@ extern "C" void cdicom_text(const cdicom_file *file, uint32_t tag, char *out, si
 }
 
 extern "C" void cdicom_frame_text(
-    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, char *out, size_t capacity) {
+    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, char *out, size_t capacity
+) {
     text_of(group_of(file, frame, sequence), tag, out, capacity);
 }
 
@@ -168,7 +166,8 @@ extern "C" size_t cdicom_numbers(const cdicom_file *file, uint32_t tag, double *
 }
 
 extern "C" size_t cdicom_frame_numbers(
-    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, double *out, size_t capacity) {
+    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, double *out, size_t capacity
+) {
     try {
         DcmItem *group = group_of(file, frame, sequence);
         return group == nullptr ? 0 : numbers(group, tag, out, capacity);

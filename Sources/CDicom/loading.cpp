@@ -113,22 +113,23 @@ cdicom_status inflated_bytes(FILE *file, long begin, size_t limit, size_t &bytes
     return CDICOM_OK;
 }
 
-// Whether the pixels were read to their end, before the states of reading are ended. Padding behind them is no element and
-// stops DCMTK; so does a file that breaks off, whose missing values it would make zeros of.
+// Whether the pixels were read to their end, before the states of reading are ended. Padding behind them is no element
+// and stops DCMTK; so does a file that breaks off, whose missing values it would make zeros of.
 bool has_whole_pixels(DcmItem *data) {
     DcmPixelData *pixels = pixel_data(data);
     if (pixels == nullptr) return false;
     DcmPixelSequence *sequence = fragments_of(pixels);
     if (sequence == nullptr) return pixels->transferState() == ERW_ready;
     DcmPixelItem *last = nullptr;
-    return sequence->card() > 1 && sequence->getItem(last, sequence->card() - 1).good() &&
-           last->transferState() == ERW_ready;
+    return sequence->card() > 1 && sequence->getItem(last, sequence->card() - 1).good()
+        && last->transferState() == ERW_ready;
 }
 
 // Reads the data set behind a meta header. What the header says of its encoding is held against the first bytes: some
 // files claim explicit types over implicit ones, or deflation over plain bytes.
 cdicom_status load_after_meta(
-    const char *path, DcmFileFormat &format, const DcmTagKey &stop, size_t inflate_limit, Loaded &loaded) {
+    const char *path, DcmFileFormat &format, const DcmTagKey &stop, size_t inflate_limit, Loaded &loaded
+) {
     DcmInputFileStream stream(path);
     if (stream.status().bad()) return CDICOM_CANNOT_OPEN;
     format.transferInit();
@@ -150,8 +151,7 @@ cdicom_status load_after_meta(
         const cdicom_status counted = inflated_bytes(file.get(), begin, inflate_limit, loaded.inflated);
         if (counted != CDICOM_OK) return counted;
     }
-    const OFCondition result =
-        format.getDataset()->readUntilTag(stream, syntax, EGL_noChange, longest_value, stop);
+    const OFCondition result = format.getDataset()->readUntilTag(stream, syntax, EGL_noChange, longest_value, stop);
     const bool is_whole = result.good() || has_whole_pixels(format.getDataset());
     format.transferEnd();
     return is_whole ? CDICOM_OK : CDICOM_DAMAGED;
@@ -160,7 +160,8 @@ cdicom_status load_after_meta(
 } // namespace
 
 cdicom_status load(
-    const char *path, DcmFileFormat &format, const DcmTagKey &stop, size_t inflate_limit, Loaded &loaded) {
+    const char *path, DcmFileFormat &format, const DcmTagKey &stop, size_t inflate_limit, Loaded &loaded
+) {
     set_up();
     if (!dcmDataDict.isDictionaryLoaded()) return CDICOM_NO_DICTIONARY;
     bool has_signature = false;

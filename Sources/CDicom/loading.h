@@ -19,7 +19,8 @@ struct Loaded {
 
 // High-Throughput JPEG 2000 passes for JPEG 2000 in what DCMTK is told.
 cdicom_status load(
-    const char *path, DcmFileFormat &format, const DcmTagKey &stop, size_t inflate_limit, Loaded &loaded);
+    const char *path, DcmFileFormat &format, const DcmTagKey &stop, size_t inflate_limit, Loaded &loaded
+);
 
 // The pixel data's element; null where there is none.
 DcmPixelData *pixel_data(DcmItem *data);

@@ -38,12 +38,10 @@ cdicom_status pixel_format(DcmItem *data, uint32_t frame, uint16_t rows, uint16_
     if (data->findAndGetUint16(DCM_BitsStored, format.stored).bad()) format.stored = format.allocated;
     if (data->findAndGetUint16(DCM_HighBit, format.high_bit).bad()) format.high_bit = format.stored - 1;
     if (data->findAndGetSint32(DCM_NumberOfFrames, format.frames).bad() || format.frames < 1) format.frames = 1;
-    const bool sound = found_rows == rows && found_columns == columns && rows > 0 && columns > 0 &&
-                       rows <= longest_side && columns <= longest_side && samples == 1 &&
-                       frame < static_cast<uint32_t>(format.frames) &&
-                       (format.allocated == 8 || format.allocated == 16) && format.stored >= 1 &&
-                       format.stored <= format.allocated && format.high_bit < format.allocated &&
-                       format.high_bit + 1 >= format.stored;
+    const bool sound = found_rows == rows && found_columns == columns && rows > 0 && columns > 0 && rows <= longest_side
+        && columns <= longest_side && samples == 1 && frame < static_cast<uint32_t>(format.frames)
+        && (format.allocated == 8 || format.allocated == 16) && format.stored >= 1 && format.stored <= format.allocated
+        && format.high_bit < format.allocated && format.high_bit + 1 >= format.stored;
     return sound ? CDICOM_OK : CDICOM_UNKNOWN_PIXELS;
 }
 
@@ -85,8 +83,8 @@ std::vector<size_t> starts_by_table(DcmPixelSequence *sequence, const std::vecto
     std::vector<size_t> starts;
     size_t place = 0, fragment = 0;
     for (size_t i = 0; i + 4 <= table->getLength(); i += 4) {
-        const size_t offset = static_cast<size_t>(bytes[i]) | static_cast<size_t>(bytes[i + 1]) << 8 |
-                              static_cast<size_t>(bytes[i + 2]) << 16 | static_cast<size_t>(bytes[i + 3]) << 24;
+        const size_t offset = static_cast<size_t>(bytes[i]) | static_cast<size_t>(bytes[i + 1]) << 8
+            | static_cast<size_t>(bytes[i + 2]) << 16 | static_cast<size_t>(bytes[i + 3]) << 24;
         while (fragment < fragments.size() && place < offset) place += 8 + fragments[fragment++]->getLength();
         if (fragment == fragments.size() || place != offset) return {};
         starts.push_back(fragment);
@@ -108,7 +106,8 @@ std::vector<size_t> starts_by_marker(const std::vector<DcmPixelItem *> &fragment
 // A frame's fragments, one after the other: each frame has one, a single frame may have all, and of several frames with
 // several fragments the offset table or the fragments' first bytes tell whose they are.
 cdicom_status codestream(
-    cdicom_pixels &pixels, DcmPixelSequence *sequence, uint32_t frame, size_t frames, std::vector<uint8_t> &bytes) {
+    cdicom_pixels &pixels, DcmPixelSequence *sequence, uint32_t frame, size_t frames, std::vector<uint8_t> &bytes
+) {
     std::vector<DcmPixelItem *> &fragments = pixels.fragments;
     if (fragments.empty()) {
         DcmObject *object = nullptr;
@@ -137,9 +136,7 @@ cdicom_status codestream(
     return bytes.empty() ? CDICOM_TRUNCATED : CDICOM_OK;
 }
 
-bool is_jpeg2000(E_TransferSyntax syntax) {
-    return syntax == EXS_JPEG2000 || syntax == EXS_JPEG2000LosslessOnly;
-}
+bool is_jpeg2000(E_TransferSyntax syntax) { return syntax == EXS_JPEG2000 || syntax == EXS_JPEG2000LosslessOnly; }
 
 enum class Stream { unknown, jpeg, jpeg_ls, jpeg2000 };
 
@@ -165,15 +162,16 @@ bool suits(Stream stream, E_TransferSyntax syntax) {
         case Stream::jpeg2000: return is_jpeg2000(syntax);
         case Stream::jpeg_ls: return syntax == EXS_JPEGLSLossless || syntax == EXS_JPEGLSLossy;
         case Stream::jpeg:
-            return !is_jpeg2000(syntax) && syntax != EXS_RLELossless && syntax != EXS_JPEGLSLossless &&
-                   syntax != EXS_JPEGLSLossy;
+            return !is_jpeg2000(syntax) && syntax != EXS_RLELossless && syntax != EXS_JPEGLSLossless
+                && syntax != EXS_JPEGLSLossy;
     }
     return true;
 }
 
 // One frame as a data set of its own, in one fragment: DCMTK's decoders want a frame's codestream in one piece.
 cdicom_status single_frame(
-    DcmItem *data, const std::vector<uint8_t> &bytes, E_TransferSyntax syntax, DcmDataset &frame) {
+    DcmItem *data, const std::vector<uint8_t> &bytes, E_TransferSyntax syntax, DcmDataset &frame
+) {
     for (const DcmTagKey &tag :
          {DCM_SamplesPerPixel, DCM_PhotometricInterpretation, DCM_Rows, DCM_Columns, DCM_BitsAllocated, DCM_BitsStored,
           DCM_HighBit, DCM_PixelRepresentation}) {
@@ -228,7 +226,8 @@ cdicom_status plain_pixels(DcmPixelData *pixels, size_t needed, const uint8_t *&
 }
 
 cdicom_status decode(
-    cdicom_pixels &file, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
+    cdicom_pixels &file, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity
+) {
     DcmDataset *data = file.format.getDataset();
     PixelFormat format;
     const cdicom_status known = pixel_format(data, frame, rows, columns, format);
@@ -248,14 +247,13 @@ cdicom_status decode(
     cdicom_status plain;
     if (sequence != nullptr) {
         std::vector<uint8_t> stream;
-        const cdicom_status gathered =
-            codestream(file, sequence, frame, static_cast<size_t>(format.frames), stream);
+        const cdicom_status gathered = codestream(file, sequence, frame, static_cast<size_t>(format.frames), stream);
         if (gathered != CDICOM_OK) return gathered;
         if (!suits(stream_of(stream), syntax)) return CDICOM_WRONG_SYNTAX;
         if (is_jpeg2000(syntax) || syntax == EXS_RLELossless) {
-            const cdicom_status decoded =
-                is_jpeg2000(syntax) ? decode_jpeg2000(stream.data(), stream.size(), rows, columns, out)
-                                    : decode_rle(stream.data(), stream.size(), format.allocated / 8, count, out);
+            const cdicom_status decoded = is_jpeg2000(syntax)
+                ? decode_jpeg2000(stream.data(), stream.size(), rows, columns, out)
+                : decode_rle(stream.data(), stream.size(), format.allocated / 8, count, out);
             if (decoded != CDICOM_OK) return decoded;
             // The codestream may say unsigned where the header says signed, and the header is right.
             for (size_t i = 0; i < count; i++) out[i] = stored_value(static_cast<uint32_t>(out[i]), format);
@@ -310,7 +308,8 @@ extern "C" cdicom_status cdicom_pixels_open(const char *path, cdicom_pixels **pi
 extern "C" void cdicom_pixels_close(cdicom_pixels *pixels) { delete pixels; }
 
 extern "C" cdicom_status cdicom_decode(
-    cdicom_pixels *pixels, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity) {
+    cdicom_pixels *pixels, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity
+) {
     try {
         return decode(*pixels, frame, rows, columns, out, capacity);
     } catch (const std::bad_alloc &) {

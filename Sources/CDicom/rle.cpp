@@ -12,8 +12,8 @@ namespace {
 constexpr size_t header_bytes = 64;
 
 size_t word(const uint8_t *bytes) {
-    return static_cast<size_t>(bytes[0]) | static_cast<size_t>(bytes[1]) << 8 | static_cast<size_t>(bytes[2]) << 16 |
-           static_cast<size_t>(bytes[3]) << 24;
+    return static_cast<size_t>(bytes[0]) | static_cast<size_t>(bytes[1]) << 8 | static_cast<size_t>(bytes[2]) << 16
+        | static_cast<size_t>(bytes[3]) << 24;
 }
 
 // Adds one segment to the pixels, shifted to its place.

@@ -65,9 +65,12 @@ constexpr SegmentKind kinds[] = {
 void add_segments(DcmSegmentation &object, const char *algorithm) {
     for (const SegmentKind &kind : kinds) {
         DcmSegment *created = nullptr;
-        check(DcmSegment::create(
-            created, kind.label, CodeSequenceMacro(kind.category, "SCT", kind.category_meaning),
-            CodeSequenceMacro(kind.type, "SCT", kind.type_meaning), DcmSegTypes::SAT_AUTOMATIC, algorithm));
+        check(
+            DcmSegment::create(
+                created, kind.label, CodeSequenceMacro(kind.category, "SCT", kind.category_meaning),
+                CodeSequenceMacro(kind.type, "SCT", kind.type_meaning), DcmSegTypes::SAT_AUTOMATIC, algorithm
+            )
+        );
         std::unique_ptr<DcmSegment> segment(check(created));
         check(segment->setRecommendedDisplayCIELabValue(kind.colour[0], kind.colour[1], kind.colour[2]));
         if (&kind == &kinds[1]) {
@@ -82,8 +85,11 @@ void add_segments(DcmSegmentation &object, const char *algorithm) {
 
 void add_shared_groups(DcmSegmentation &object, const cdicom_source &source) {
     const double *axes = source.orientation;
-    const std::unique_ptr<FGPlaneOrientationPatient> orientation(check(FGPlaneOrientationPatient::createMinimal(
-        decimal(axes[0]), decimal(axes[1]), decimal(axes[2]), decimal(axes[3]), decimal(axes[4]), decimal(axes[5]))));
+    const std::unique_ptr<FGPlaneOrientationPatient> orientation(check(
+        FGPlaneOrientationPatient::createMinimal(
+            decimal(axes[0]), decimal(axes[1]), decimal(axes[2]), decimal(axes[3]), decimal(axes[4]), decimal(axes[5])
+        )
+    ));
     check(object.addForAllFrames(*orientation));
     FGPixelMeasures measures;
     check(measures.setPixelSpacing(decimal(source.row_spacing) + "\\" + decimal(source.column_spacing)));
@@ -95,7 +101,8 @@ void add_shared_groups(DcmSegmentation &object, const cdicom_source &source) {
 void add_frame(DcmSegmentation &object, const cdicom_source &source, Uint16 segment, uint32_t slice, Uint8 *pixels) {
     const double *place = source.positions + 3 * static_cast<size_t>(slice);
     const std::unique_ptr<FGPlanePosPatient> position(
-        check(FGPlanePosPatient::createMinimal(decimal(place[0]), decimal(place[1]), decimal(place[2]))));
+        check(FGPlanePosPatient::createMinimal(decimal(place[0]), decimal(place[1]), decimal(place[2])))
+    );
     FGFrameContent content;
     check(content.setDimensionIndexValues(segment, 0));
     check(content.setDimensionIndexValues(slice + 1, 1));
@@ -107,9 +114,12 @@ void add_frame(DcmSegmentation &object, const cdicom_source &source, Uint16 segm
     }
     OFVector<ImageSOPInstanceReferenceMacro> references;
     references.push_back(reference);
-    const std::unique_ptr<FGDerivationImage> derivation(check(FGDerivationImage::createMinimal(
-        references, "", CodeSequenceMacro("113076", "DCM", "Segmentation"),
-        CodeSequenceMacro("121322", "DCM", "Source image for image processing operation"))));
+    const std::unique_ptr<FGDerivationImage> derivation(check(
+        FGDerivationImage::createMinimal(
+            references, "", CodeSequenceMacro("113076", "DCM", "Segmentation"),
+            CodeSequenceMacro("121322", "DCM", "Source image for image processing operation")
+        )
+    ));
     FGSegmentation membership;
     check(membership.setReferencedSegmentNumber(segment));
     OFVector<FGBase *> groups;
@@ -120,8 +130,8 @@ void add_frame(DcmSegmentation &object, const cdicom_source &source, Uint16 segm
     check(object.addFrame(pixels, segment, groups));
 }
 
-// Pixels of all frames as bits, the lowest first, without a gap between frames (PS3.5 section 8.2). DCMTK 3.6.7 does the
-// same, but mixes frames up whose pixels are no multiple of 8.
+// Pixels of all frames as bits, the lowest first, without a gap between frames (PS3.5 section 8.2). DCMTK 3.6.7 does
+// the same, but mixes frames up whose pixels are no multiple of 8.
 class PixelBits {
 public:
     void add(const std::vector<Uint8> &pixels) {
@@ -176,13 +186,14 @@ void add_references(DcmSegmentation &object, const cdicom_source &source) {
     object.getCommonInstanceReference().getReferencedSeriesItems().push_back(series.release());
 }
 
-// Says that a frame's voxels are its source's, one for one; DCMTK's derivation group cannot. Readers want to know before
-// they go from a slice to its frame.
+// Says that a frame's voxels are its source's, one for one; DCMTK's derivation group cannot. Readers want to know
+// before they go from a slice to its frame.
 void add_spatial_locations(DcmDataset &data, unsigned long frames) {
     for (unsigned long frame = 0; frame < frames; frame++) {
         DcmItem *groups = nullptr, *derivation = nullptr, *source = nullptr;
-        check(data.findAndGetSequenceItem(
-            DCM_PerFrameFunctionalGroupsSequence, groups, static_cast<signed long>(frame)));
+        check(
+            data.findAndGetSequenceItem(DCM_PerFrameFunctionalGroupsSequence, groups, static_cast<signed long>(frame))
+        );
         check(groups->findAndGetSequenceItem(DCM_DerivationImageSequence, derivation));
         check(derivation->findAndGetSequenceItem(DCM_SourceImageSequence, source));
         check(source->putAndInsertString(DCM_SpatialLocationsPreserved, "YES"));
@@ -190,19 +201,26 @@ void add_spatial_locations(DcmDataset &data, unsigned long frames) {
 }
 
 cdicom_status write_segmentation(
-    const char *path, const cdicom_source &source, const cdicom_identity &identity, const uint8_t *labels) {
+    const char *path, const cdicom_source &source, const cdicom_identity &identity, const uint8_t *labels
+) {
     DcmSegmentation *created = nullptr;
-    check(DcmSegmentation::createBinarySegmentation(
-        created, source.rows, source.columns,
-        IODGeneralEquipmentModule::EquipmentInfo(
-            identity.manufacturer, identity.model, identity.serial_number, identity.version),
-        ContentIdentificationMacro("1", "LIVER", identity.description, "")));
+    check(
+        DcmSegmentation::createBinarySegmentation(
+            created, source.rows, source.columns,
+            IODGeneralEquipmentModule::EquipmentInfo(
+                identity.manufacturer, identity.model, identity.serial_number, identity.version
+            ),
+            ContentIdentificationMacro("1", "LIVER", identity.description, "")
+        )
+    );
     const std::unique_ptr<DcmSegmentation> object(check(created));
     add_segments(*object, identity.algorithm);
     check(object->getDimensions().addDimensionIndex(
-        DCM_ReferencedSegmentNumber, identity.dimensions, DCM_SegmentIdentificationSequence, "Segment"));
+        DCM_ReferencedSegmentNumber, identity.dimensions, DCM_SegmentIdentificationSequence, "Segment"
+    ));
     check(object->getDimensions().addDimensionIndex(
-        DCM_ImagePositionPatient, identity.dimensions, DCM_PlanePositionSequence, "Place"));
+        DCM_ImagePositionPatient, identity.dimensions, DCM_PlanePositionSequence, "Place"
+    ));
     add_shared_groups(*object, source);
     const PixelBits bits = add_frames(*object, source, labels);
     add_references(*object, source);
@@ -228,22 +246,45 @@ cdicom_status write_segmentation(
 
 bool same_text(DcmItem &one, DcmItem &other, const DcmTagKey &tag) {
     OFString first, second;
-    return one.findAndGetOFString(tag, first).good() && other.findAndGetOFString(tag, second).good() &&
-           first == second;
+    return one.findAndGetOFString(tag, first).good() && other.findAndGetOFString(tag, second).good() && first == second;
 }
 
 // The modules Patient, General Study and Patient Study (PS3.3 sections C.7.1.1, C.7.2.1 and C.7.2.2), and the character
-// set that they are written in: what is ours is ASCII, and so is right in any. Values are taken as they are, right by the
-// standard or not, which is why DCMTK's classes for these modules, which refuse what is not, are of no use here.
+// set that they are written in: what is ours is ASCII, and so is right in any. Values are taken as they are, right by
+// the standard or not, which is why DCMTK's classes for these modules, which refuse what is not, are of no use here.
 const DcmTagKey taken_over[] = {
-    DCM_SpecificCharacterSet, DCM_TimezoneOffsetFromUTC,
-    DCM_PatientName, DCM_PatientID, DCM_IssuerOfPatientID, DCM_TypeOfPatientID, DCM_IssuerOfPatientIDQualifiersSequence,
-    DCM_PatientBirthDate, DCM_PatientBirthTime, DCM_PatientSex, DCM_QualityControlSubject, DCM_OtherPatientNames,
-    DCM_OtherPatientIDsSequence, DCM_EthnicGroup, DCM_PatientComments, DCM_PatientSpeciesDescription,
-    DCM_PatientIdentityRemoved, DCM_DeidentificationMethod, DCM_DeidentificationMethodCodeSequence,
-    DCM_StudyDate, DCM_StudyTime, DCM_AccessionNumber, DCM_IssuerOfAccessionNumberSequence, DCM_ReferringPhysicianName,
-    DCM_StudyDescription, DCM_StudyID, DCM_PhysiciansOfRecord,
-    DCM_AdmittingDiagnosesDescription, DCM_PatientAge, DCM_PatientSize, DCM_PatientWeight, DCM_Occupation,
+    DCM_SpecificCharacterSet,
+    DCM_TimezoneOffsetFromUTC,
+    DCM_PatientName,
+    DCM_PatientID,
+    DCM_IssuerOfPatientID,
+    DCM_TypeOfPatientID,
+    DCM_IssuerOfPatientIDQualifiersSequence,
+    DCM_PatientBirthDate,
+    DCM_PatientBirthTime,
+    DCM_PatientSex,
+    DCM_QualityControlSubject,
+    DCM_OtherPatientNames,
+    DCM_OtherPatientIDsSequence,
+    DCM_EthnicGroup,
+    DCM_PatientComments,
+    DCM_PatientSpeciesDescription,
+    DCM_PatientIdentityRemoved,
+    DCM_DeidentificationMethod,
+    DCM_DeidentificationMethodCodeSequence,
+    DCM_StudyDate,
+    DCM_StudyTime,
+    DCM_AccessionNumber,
+    DCM_IssuerOfAccessionNumberSequence,
+    DCM_ReferringPhysicianName,
+    DCM_StudyDescription,
+    DCM_StudyID,
+    DCM_PhysiciansOfRecord,
+    DCM_AdmittingDiagnosesDescription,
+    DCM_PatientAge,
+    DCM_PatientSize,
+    DCM_PatientWeight,
+    DCM_Occupation,
     DCM_AdditionalPatientHistory,
 };
 
@@ -281,7 +322,8 @@ cdicom_status guarded(Body body) {
 } // namespace
 
 extern "C" cdicom_status cdicom_write_segmentation(
-    const char *path, const cdicom_source *source, const cdicom_identity *identity, const uint8_t *labels) {
+    const char *path, const cdicom_source *source, const cdicom_identity *identity, const uint8_t *labels
+) {
     return guarded([=] { return write_segmentation(path, *source, *identity, labels); });
 }
 

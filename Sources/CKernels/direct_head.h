@@ -8,9 +8,7 @@
 CK_INLINE void head_row(const ck_head *job, const int outputs, const int pixels) {
     for (long x = 0; x < job->columns; x += pixels) {
         vec sums[3][8];
-        CK_UNROLL for (int k = 0; k < outputs; k++) {
-            CK_UNROLL for (int i = 0; i < pixels; i++) sums[k][i] = 0;
-        }
+        CK_UNROLL for (int k = 0; k < outputs; k++) { CK_UNROLL for (int i = 0; i < pixels; i++) sums[k][i] = 0; }
         const float *weights = job->weights;
         for (long block = 0; block < job->blocks; block++) {
             CK_UNROLL for (int y = 0; y < 3; y++) {
@@ -27,9 +25,8 @@ CK_INLINE void head_row(const ck_head *job, const int outputs, const int pixels)
             weights += 9 * outputs * CK_LANES;
         }
         CK_UNROLL for (int k = 0; k < outputs; k++) {
-            CK_UNROLL for (int i = 0; i < pixels; i += 4)
-                *(vec4 *)(job->output + k * job->plane_stride + x + i) =
-                    lane_sums(sums[k][i], sums[k][i + 1], sums[k][i + 2], sums[k][i + 3]) + job->bias[k];
+            CK_UNROLL for (int i = 0; i < pixels; i += 4) * (vec4 *)(job->output + k * job->plane_stride + x + i) =
+                lane_sums(sums[k][i], sums[k][i + 1], sums[k][i + 2], sums[k][i + 3]) + job->bias[k];
         }
     }
 }

@@ -1,22 +1,32 @@
 // kernels.c: which kernels belong to which instruction set, and which this CPU can run.
 #include "CKernels.h"
 
-#define DECLARE(set)                                                                                               \
-    void ck_input_4_##set(const ck_input *);                                                                       \
-    void ck_input_6_##set(const ck_input *);                                                                       \
-    void ck_input_replicated_4_##set(const ck_input *);                                                            \
-    void ck_input_replicated_6_##set(const ck_input *);                                                            \
-    void ck_output_4_##set(const ck_output *);                                                                     \
-    void ck_output_6_##set(const ck_output *);                                                                     \
-    void ck_products_##set(const ck_products *);                                                                   \
-    void ck_first_##set(const ck_first *);                                                                         \
+#define DECLARE(set)                                    \
+    void ck_input_4_##set(const ck_input *);            \
+    void ck_input_6_##set(const ck_input *);            \
+    void ck_input_replicated_4_##set(const ck_input *); \
+    void ck_input_replicated_6_##set(const ck_input *); \
+    void ck_output_4_##set(const ck_output *);          \
+    void ck_output_6_##set(const ck_output *);          \
+    void ck_products_##set(const ck_products *);        \
+    void ck_first_##set(const ck_first *);              \
     void ck_head_##set(const ck_head *);
 
-#define KERNELS(set, floats, tiles)                                                                                \
-    static const ck_kernels kernels_##set = {                                                                      \
-        floats, 2, tiles, ck_input_4_##set, ck_input_6_##set, ck_input_replicated_4_##set,                         \
-        ck_input_replicated_6_##set, ck_output_4_##set, ck_output_6_##set, ck_products_##set, ck_first_##set,      \
-        ck_head_##set};
+#define KERNELS(set, floats, tiles)           \
+    static const ck_kernels kernels_##set = { \
+        floats,                               \
+        2,                                    \
+        tiles,                                \
+        ck_input_4_##set,                     \
+        ck_input_6_##set,                     \
+        ck_input_replicated_4_##set,          \
+        ck_input_replicated_6_##set,          \
+        ck_output_4_##set,                    \
+        ck_output_6_##set,                    \
+        ck_products_##set,                    \
+        ck_first_##set,                       \
+        ck_head_##set                         \
+    };
 
 DECLARE(portable)
 KERNELS(portable, 4, 6)

@@ -1,4 +1,5 @@
-// peak.h: independent chains of multiply-adds in registers, for the instruction set of the including file. See ck_peak.h.
+// peak.h: independent chains of multiply-adds in registers, for the instruction set of the including file. See
+// ck_peak.h.
 //
 // Twelve chains hide the latency of the multiply-add units of every CPU since 2013 (4 or 5 cycles, two units) and fit
 // into 16 registers. The factors keep every number near 2: no overflow, no slow subnormal numbers.

@@ -1,8 +1,8 @@
 // vector.h: one vector of channels, in the instruction set that the including file names.
 //
 // A kernel is written once, in a header, over `vec`; one file for each instruction set says CK_AVX512, CK_AVX2 or
-// CK_PORTABLE and includes them all. Plain vector arithmetic is enough: the compiler picks the instructions, and contracts
-// products and sums into fused multiply-adds where the set has them.
+// CK_PORTABLE and includes them all. Plain vector arithmetic is enough: the compiler picks the instructions, and
+// contracts products and sums into fused multiply-adds where the set has them.
 #pragma once
 #include <stdint.h>
 
@@ -43,7 +43,7 @@ typedef float vec4 __attribute__((ext_vector_type(4), may_alias, aligned(4)));
 #define CK_ASSERT(condition) ((void)0)
 #endif
 // Vectors at `pointer`, and from there on at multiples of `stride` floats.
-#define CK_ASSERT_VECTORS(pointer, stride)                                                                         \
+#define CK_ASSERT_VECTORS(pointer, stride)                                                            \
     CK_ASSERT((pointer) && (uintptr_t)(pointer) % sizeof(vec) == 0 && (long)(stride) % CK_LANES == 0)
 
 CK_INLINE vec load(const float *p) { return *(const vec *)p; }

@@ -47,9 +47,7 @@ CK_INLINE void gradient_products(
     vec sums[16][2];
     const float *inputs = job->inputs + first;
     const float *gradients = job->gradients + vector * job->vector_stride;
-    CK_UNROLL for (int c = 0; c < channels; c++) {
-        CK_UNROLL for (int n = 0; n < vectors; n++) sums[c][n] = 0;
-    }
+    CK_UNROLL for (int c = 0; c < channels; c++) { CK_UNROLL for (int n = 0; n < vectors; n++) sums[c][n] = 0; }
     for (long tile = 0; tile < job->tiles; tile++, inputs += CK_LANES, gradients += CK_LANES) {
         vec d[2];
         CK_UNROLL for (int n = 0; n < vectors; n++) d[n] = load(gradients + n * job->vector_stride);
@@ -60,7 +58,8 @@ CK_INLINE void gradient_products(
     }
     CK_UNROLL for (int c = 0; c < channels; c++) {
         float *target = job->sums + (first + c) * job->channel_stride + vector * CK_LANES;
-        CK_UNROLL for (int n = 0; n < vectors; n++) store(target + n * CK_LANES, load(target + n * CK_LANES) + sums[c][n]);
+        CK_UNROLL for (int n = 0; n < vectors; n++)
+            store(target + n * CK_LANES, load(target + n * CK_LANES) + sums[c][n]);
     }
 }
 
@@ -119,14 +118,14 @@ CK_TARGET void CK_NAME(ck_filters)(const ck_filters *job) {
     CK_UNROLL for (int tap = 0; tap < 9; tap++) taps[tap] = load(gathered[tap]);
     CK_UNROLL for (int i = 0; i < side; i++) {
         const double *g = ck_winograd_weights_row(outputs, i);
-        CK_UNROLL for (int x = 0; x < 3; x++)
-            between[i][x] = (float)g[0] * taps[x] + (float)g[1] * taps[3 + x] + (float)g[2] * taps[6 + x];
+        CK_UNROLL for (int x = 0; x < 3; x++) between[i][x] =
+            (float)g[0] * taps[x] + (float)g[1] * taps[3 + x] + (float)g[2] * taps[6 + x];
     }
     CK_UNROLL for (int j = 0; j < side; j++) {
         const double *g = ck_winograd_weights_row(outputs, j);
-        CK_UNROLL for (int i = 0; i < side; i++)
-            store(
-                job->components + (i * side + j) * job->component_stride,
-                between[i][0] * (float)g[0] + between[i][1] * (float)g[1] + between[i][2] * (float)g[2]);
+        CK_UNROLL for (int i = 0; i < side; i++) store(
+            job->components + (i * side + j) * job->component_stride,
+            between[i][0] * (float)g[0] + between[i][1] * (float)g[1] + between[i][2] * (float)g[2]
+        );
     }
 }

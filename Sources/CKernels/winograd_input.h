@@ -35,10 +35,11 @@ CK_INLINE void input_tiles(const ck_input *input, const int outputs, const int s
             float *row = input->tiles + i * side * input->component_stride + first * CK_LANES;
             for (long tile = 0; tile < tiles; tile++, row += CK_LANES) {
                 vec d[8], v[8];
-                CK_UNROLL for (int j = 0; j < side; j++) d[j] = between[i][tile * stride + (step == 1 ? j : (j + 1) / 2)];
+                CK_UNROLL for (int j = 0; j < side; j++) d[j] =
+                    between[i][tile * stride + (step == 1 ? j : (j + 1) / 2)];
                 transform_input(outputs, d, v);
-                CK_UNROLL for (int j = 0; j < side; j++)
-                    if (step == 1 || j != 2) store(row + j * input->component_stride, v[j]);
+                CK_UNROLL for (int j = 0; j < side; j++) if (step == 1 || j != 2)
+                    store(row + j * input->component_stride, v[j]);
             }
         }
     }

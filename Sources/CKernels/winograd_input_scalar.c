@@ -18,7 +18,8 @@ void ck_input_scalar(const ck_input *input, long outputs, long lanes, bool repli
                     double sum = 0;
                     for (long y = 0; y < side; y++) {
                         for (long x = 0; x < side; x++)
-                            sum += ck_winograd_input_row(outputs, i)[y] * d[y][x] * ck_winograd_input_row(outputs, j)[x];
+                            sum +=
+                                ck_winograd_input_row(outputs, i)[y] * d[y][x] * ck_winograd_input_row(outputs, j)[x];
                     }
                     input->tiles[(i * side + j) * input->component_stride + tile * lanes + lane] = (float)sum;
                 }

@@ -35,9 +35,7 @@ static const double output_6[6][8] = {
 
 const double *ck_winograd_input_row(long outputs, long row) { return outputs == 4 ? input_4[row] : input_6[row]; }
 const double *ck_winograd_output_row(long outputs, long row) { return outputs == 4 ? output_4[row] : output_6[row]; }
-const double *ck_winograd_weights_row(long outputs, long row) {
-    return outputs == 4 ? weights_4[row] : weights_6[row];
-}
+const double *ck_winograd_weights_row(long outputs, long row) { return outputs == 4 ? weights_4[row] : weights_6[row]; }
 
 void ck_winograd_weights(const float *filter, long outputs, float *components) {
     const long side = outputs + 2;

@@ -80,7 +80,8 @@ CK_INLINE void output_tiles(const ck_output *job, const int outputs) {
         const long column = t * outputs;
         const tile at = {
             job->products + t * CK_LANES, job->output + column * CK_LANES,
-            job->shortcut ? job->shortcut + column * CK_LANES : NULL};
+            job->shortcut ? job->shortcut + column * CK_LANES : NULL
+        };
         long rows = job->rows < outputs ? job->rows : outputs;
         long columns = job->columns - column < outputs ? job->columns - column : outputs;
         if (rows == outputs && columns == outputs) {
@@ -91,7 +92,9 @@ CK_INLINE void output_tiles(const ck_output *job, const int outputs) {
             half_tile(job, outputs, 1, at, bias, slopes, 1, rows, columns);
         }
         if (job->pooled)
-            pool_tile(at.out, job->row_stride, job->pooled + column / 2 * CK_LANES, job->pooled_row_stride, rows, columns);
+            pool_tile(
+                at.out, job->row_stride, job->pooled + column / 2 * CK_LANES, job->pooled_row_stride, rows, columns
+            );
     }
 }
 

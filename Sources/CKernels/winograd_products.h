@@ -16,7 +16,8 @@ enum { most_tiles_1 = 12, most_tiles_2 = 6 };
 
 typedef void (*register_tile)(
     const float *tiles, size_t block_stride, const float *weights, long blocks, float *products, size_t vector_stride,
-    const char *next, long lines);
+    const char *next, long lines
+);
 
 // `next` and `lines`: memory to fetch ahead while the products are computed, and how much for each channel block.
 CK_INLINE void multiply(
@@ -24,9 +25,7 @@ CK_INLINE void multiply(
     float *products, size_t vector_stride, const char *next, long lines
 ) {
     vec sums[12][2];
-    CK_UNROLL for (int t = 0; t < count; t++) {
-        CK_UNROLL for (int n = 0; n < vectors; n++) sums[t][n] = 0;
-    }
+    CK_UNROLL for (int t = 0; t < count; t++) { CK_UNROLL for (int n = 0; n < vectors; n++) sums[t][n] = 0; }
     for (long block = 0; block < blocks; block++, tiles += block_stride) {
         for (long line = 0; line < lines; line++, next += 64) __builtin_prefetch(next, 0, 2);
         _Pragma("clang loop unroll_count(4)") for (int channel = 0; channel < CK_LANES; channel++) {
@@ -44,19 +43,21 @@ CK_INLINE void multiply(
     }
 }
 
-#define REGISTER_TILE(count, vectors)                                                                              \
-    CK_TARGET static void multiply_##count##_##vectors(                                                            \
-        const float *tiles, size_t block_stride, const float *weights, long blocks, float *products,               \
-        size_t vector_stride, const char *next, long lines                                                         \
-    ) {                                                                                                            \
-        multiply(count, vectors, tiles, block_stride, weights, blocks, products, vector_stride, next, lines);      \
+#define REGISTER_TILE(count, vectors)                                                                         \
+    CK_TARGET static void multiply_##count##_##vectors(                                                       \
+        const float *tiles, size_t block_stride, const float *weights, long blocks, float *products,          \
+        size_t vector_stride, const char *next, long lines                                                    \
+    ) {                                                                                                       \
+        multiply(count, vectors, tiles, block_stride, weights, blocks, products, vector_stride, next, lines); \
     }
+// clang-format off
 #define REGISTER_TILES(vectors)                                                                                    \
     REGISTER_TILE(1, vectors) REGISTER_TILE(2, vectors) REGISTER_TILE(3, vectors) REGISTER_TILE(4, vectors)        \
     REGISTER_TILE(5, vectors) REGISTER_TILE(6, vectors)
 #define MORE_REGISTER_TILES(vectors)                                                                               \
     REGISTER_TILE(7, vectors) REGISTER_TILE(8, vectors) REGISTER_TILE(9, vectors) REGISTER_TILE(10, vectors)       \
     REGISTER_TILE(11, vectors) REGISTER_TILE(12, vectors)
+// clang-format on
 
 REGISTER_TILES(1)
 MORE_REGISTER_TILES(1)
@@ -66,12 +67,35 @@ MORE_REGISTER_TILES(2)
 #endif
 
 static const register_tile register_tiles_1[13] = {
-    0, multiply_1_1, multiply_2_1, multiply_3_1, multiply_4_1, multiply_5_1, multiply_6_1, multiply_7_1, multiply_8_1,
-    multiply_9_1, multiply_10_1, multiply_11_1, multiply_12_1};
+    0,
+    multiply_1_1,
+    multiply_2_1,
+    multiply_3_1,
+    multiply_4_1,
+    multiply_5_1,
+    multiply_6_1,
+    multiply_7_1,
+    multiply_8_1,
+    multiply_9_1,
+    multiply_10_1,
+    multiply_11_1,
+    multiply_12_1
+};
 static const register_tile register_tiles_2[13] = {
-    0, multiply_1_2, multiply_2_2, multiply_3_2, multiply_4_2, multiply_5_2, multiply_6_2,
+    0,
+    multiply_1_2,
+    multiply_2_2,
+    multiply_3_2,
+    multiply_4_2,
+    multiply_5_2,
+    multiply_6_2,
 #if CK_REGISTERS == 32
-    multiply_7_2, multiply_8_2, multiply_9_2, multiply_10_2, multiply_11_2, multiply_12_2,
+    multiply_7_2,
+    multiply_8_2,
+    multiply_9_2,
+    multiply_10_2,
+    multiply_11_2,
+    multiply_12_2,
 #endif
 };
 
@@ -119,7 +143,8 @@ CK_TARGET void CK_NAME(ck_products)(const ck_products *job) {
             long count = job->tile_count - tile < group ? job->tile_count - tile : group;
             kernels[count](
                 tiles + tile * CK_LANES, job->tile_block_stride, weights, blocks, products + tile * CK_LANES,
-                job->product_vector_stride, next, lines);
+                job->product_vector_stride, next, lines
+            );
             next += lines * 64 * blocks;
         }
     }

@@ -10,12 +10,14 @@ void ck_products_scalar(const ck_products *job, long lanes) {
             for (long output = 0; output < outputs; output++) {
                 double sum = 0;
                 for (long channel = 0; channel < channels; channel++) {
-                    double v = job->tiles[component * job->tile_component_stride
-                        + channel / lanes * job->tile_block_stride + tile * lanes + channel % lanes];
+                    double v = job->tiles
+                                   [component * job->tile_component_stride + channel / lanes * job->tile_block_stride
+                                    + tile * lanes + channel % lanes];
                     sum += v * job->weights[(component * job->blocks * lanes + channel) * outputs + output];
                 }
-                job->products[component * job->product_component_stride + output / lanes * job->product_vector_stride
-                    + tile * lanes + output % lanes] = (float)sum;
+                job->products
+                    [component * job->product_component_stride + output / lanes * job->product_vector_stride
+                     + tile * lanes + output % lanes] = (float)sum;
             }
         }
     }

@@ -39,7 +39,8 @@ CK_INLINE void input_transform_6(const vec *d, vec *v) {
     v[7] = (d[7] - d[1]) + 5.25f * (d[3] - d[5]);
 }
 
-// The outputs with even numbers need the sums of the products at opposite points, those with odd numbers the differences.
+// The outputs with even numbers need the sums of the products at opposite points, those with odd numbers the
+// differences.
 CK_INLINE void output_transform_4_even(const vec *m, vec *y) {
     vec sum1 = m[1] + m[2], sum2 = m[3] + m[4];
     y[0] = (m[0] + sum1) + sum2;

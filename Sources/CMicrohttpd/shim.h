@@ -20,18 +20,16 @@ struct cmhd_start {
 // Starts a daemon with an epoll thread of its own that serves the sockets given by MHD_add_connection, or returns NULL
 // with errno set.
 static inline struct MHD_Daemon *cmhd_start_daemon(const struct cmhd_start *start) {
-    const unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-                               MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    const unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME
+        | MHD_USE_ITC | MHD_USE_ERROR_LOG;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, start->answer, start->context,
-        MHD_OPTION_EXTERNAL_LOGGER, start->log, start->context, // first: it hears about the other options
-        MHD_OPTION_CONNECTION_LIMIT, start->connection_limit,
-        MHD_OPTION_CONNECTION_TIMEOUT, start->idle_timeout_seconds,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, start->connection_memory,
-        MHD_OPTION_URI_LOG_CALLBACK, start->target, start->context,
-        MHD_OPTION_NOTIFY_COMPLETED, start->completed, start->context,
-        MHD_OPTION_NOTIFY_CONNECTION, start->connection, start->context,
-        MHD_OPTION_END);
+        flags, 0, NULL, NULL, start->answer, start->context, MHD_OPTION_EXTERNAL_LOGGER, start->log,
+        start->context, // first: it hears about the other options
+        MHD_OPTION_CONNECTION_LIMIT, start->connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
+        start->idle_timeout_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, start->connection_memory,
+        MHD_OPTION_URI_LOG_CALLBACK, start->target, start->context, MHD_OPTION_NOTIFY_COMPLETED, start->completed,
+        start->context, MHD_OPTION_NOTIFY_CONNECTION, start->connection, start->context, MHD_OPTION_END
+    );
 }
 
 static inline int cmhd_socket(struct MHD_Connection *connection) {
@@ -68,7 +66,8 @@ struct cmhd_head_walk {
 };
 
 static inline enum MHD_Result cmhd_walk_line(
-    void *cls, enum MHD_ValueKind kind, const char *name, size_t name_size, const char *value, size_t value_size) {
+    void *cls, enum MHD_ValueKind kind, const char *name, size_t name_size, const char *value, size_t value_size
+) {
     struct cmhd_head_walk *walk = (struct cmhd_head_walk *)cls;
     (void)kind;
     walk->plain = name == walk->next && value > name + name_size;
@@ -87,7 +86,8 @@ static inline enum MHD_Result cmhd_walk_line(
 //
 //   target_size   bytes of the request target as it came, before libmicrohttpd decoded it in place
 static inline int cmhd_head_is_plain(
-    struct MHD_Connection *connection, const char *method, const char *url, size_t target_size, const char *version) {
+    struct MHD_Connection *connection, const char *method, const char *url, size_t target_size, const char *version
+) {
 #if MHD_VERSION <= 0x00097500
     struct cmhd_head_walk walk = {version + 8 + 2, 1}; // "HTTP/1.1" and CR LF
     if (method + strlen(method) + 1 != url || url + target_size + 1 != version || strlen(version) != 8) return 0;

@@ -74,8 +74,8 @@ int cs_confine_files(const char *const readable[], const char *const writable[])
     const int ruleset = (int)syscall(landlock_create_ruleset, &all, size, 0);
     if (ruleset < 0) return -1;
     const uint64_t reading = read_file | read_folder;
-    const uint64_t writing = reading | write_file | remove_file | remove_folder | make_file | make_folder | refer
-        | truncate_file;
+    const uint64_t writing =
+        reading | write_file | remove_file | remove_folder | make_file | make_folder | refer | truncate_file;
     const int failed = allow(ruleset, readable, reading & known) || allow(ruleset, writable, writing & known)
         || syscall(landlock_restrict_self, ruleset, 0) != 0;
     close(ruleset);

@@ -53,46 +53,55 @@ static int allow_open(scmp_filter_ctx filter, int call, unsigned flags, unsigned
     const struct scmp_arg_cmp plain = SCMP_CMP(mode, SCMP_CMP_MASKED_EQ, S_ISUID | S_ISGID | S_ISVTX, 0);
     // O_RDONLY | O_TRUNC empties a file that may only be read: before version 3 Landlock lets it.
     const scmp_datum_t emptied = O_TRUNC | O_ACCMODE;
-    int failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2, plain, SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, O_TRUNC, 0));
-    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2, plain,
-                               SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, emptied, O_TRUNC | O_WRONLY));
-    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2, plain,
-                               SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, emptied, O_TRUNC | O_RDWR));
+    int failed =
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2, plain, SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, O_TRUNC, 0));
+    failed |= seccomp_rule_add(
+        filter, SCMP_ACT_ALLOW, call, 2, plain, SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, emptied, O_TRUNC | O_WRONLY)
+    );
+    failed |= seccomp_rule_add(
+        filter, SCMP_ACT_ALLOW, call, 2, plain, SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, emptied, O_TRUNC | O_RDWR)
+    );
     return failed;
 }
 
-// fcntl: descriptors of its own. Owners and signals of descriptors reach other processes, locks and leases hold them up.
+// fcntl: descriptors of its own. Owners and signals of descriptors reach other processes, locks and leases hold them
+// up.
 static int allow_fcntl(scmp_filter_ctx filter) {
     static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL};
     int failed = 0;
     for (size_t index = 0; index < sizeof commands / sizeof *commands; index++) {
-        failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                                   SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[index]));
+        failed |= seccomp_rule_add(
+            filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[index])
+        );
     }
-    return failed | seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_EQ, F_SETFL),
-                                     SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
+    return failed
+        | seccomp_rule_add(
+               filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, SCMP_A1(SCMP_CMP_EQ, F_SETFL),
+               SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0)
+        );
 }
 
 static int add_conditional(scmp_filter_ctx filter) {
     const scmp_datum_t no_code = 0;
-    int failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, no_code));
-    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                               SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, no_code));
-    // Threads exactly as glibc's pthread_create makes them: no processes, no namespaces. clone3 hides its flags behind a
-    // pointer; without it glibc takes clone.
+    int failed =
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, no_code));
+    failed |= seccomp_rule_add(
+        filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, no_code)
+    );
+    // Threads exactly as glibc's pthread_create makes them: no processes, no namespaces. clone3 hides its flags behind
+    // a pointer; without it glibc takes clone.
     const scmp_datum_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD
         | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
     failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_EQ, thread));
     failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     // abort() and a trap signal themselves; nobody else is signalled.
-    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                               SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    failed |=
+        seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
     // Limits may be asked for, not set.
-    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
-                               SCMP_A2(SCMP_CMP_EQ, 0));
-    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-                               SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+    failed |= seccomp_rule_add(
+        filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)
+    );
+    failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
     failed |= allow_open(filter, SCMP_SYS(open), 1, 2);
     failed |= allow_open(filter, SCMP_SYS(openat), 2, 3);
     return failed | allow_fcntl(filter);

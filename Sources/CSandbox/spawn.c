@@ -11,7 +11,8 @@
 #include "csandbox.h"
 
 static int start(
-    pid_t *child, const char *path, char *const arguments[], char *const environment[], int input, int turns, int output) {
+    pid_t *child, const char *path, char *const arguments[], char *const environment[], int input, int turns, int output
+) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     if (posix_spawn_file_actions_init(&actions) != 0) return -1;
@@ -32,15 +33,17 @@ static int start(
     failed |= posix_spawnattr_setsigdefault(&attributes, &all);
     failed |= posix_spawnattr_setsigmask(&attributes, &none);
     failed |= posix_spawnattr_setpgroup(&attributes, 0);
-    failed |= posix_spawnattr_setflags(
-        &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    failed |=
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     if (!failed) failed = posix_spawn(child, path, &actions, &attributes, arguments, environment);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return failed;
 }
 
-pid_t cs_spawn(const char *path, char *const arguments[], char *const environment[], int input, int turns, int *output) {
+pid_t cs_spawn(
+    const char *path, char *const arguments[], char *const environment[], int input, int turns, int *output
+) {
     int ends[2];
     pid_t child = -1;
     if (pipe2(ends, O_CLOEXEC) != 0) return -1;

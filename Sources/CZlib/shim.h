@@ -6,6 +6,4 @@ static inline int hepar_deflate_init_gzip(z_stream *stream, int level) {
     return deflateInit2(stream, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
 }
 
-static inline int hepar_inflate_init_gzip(z_stream *stream) {
-    return inflateInit2(stream, 15 + 16);
-}
+static inline int hepar_inflate_init_gzip(z_stream *stream) { return inflateInit2(stream, 15 + 16); }

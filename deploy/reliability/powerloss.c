@@ -11,13 +11,14 @@
 //   of each file     the durable length, and of each 4096-byte block written since the last sync what it held then
 //   of each folder   of each name made, replaced or removed since the folder's last fsync what it stood for then
 //
-// When the power fails, a fork puts back what was not synced, after the process itself has been killed with all its threads;
-// it then makes the file "done" in the grave. So a file that was written and renamed but not synced may come back empty, torn
-// block by block, under its old name, or not at all; and a synced file is lost with its name where its folder was not synced:
-// stricter than ext4 or XFS, whose journals keep order.
+// When the power fails, a fork puts back what was not synced, after the process itself has been killed with all its
+// threads; it then makes the file "done" in the grave. So a file that was written and renamed but not synced may come
+// back empty, torn block by block, under its old name, or not at all; and a synced file is lost with its name where its
+// folder was not synced: stricter than ext4 or XFS, whose journals keep order.
 //
-// Not imitated: disks that lie about a flush or tear inside a block; metadata such as modes; writes through mmap (SQLite's
-// -shm file, which it makes anew after a crash, is left alone); files that child processes write; folders that are renamed.
+// Not imitated: disks that lie about a flush or tear inside a block; metadata such as modes; writes through mmap
+// (SQLite's -shm file, which it makes anew after a crash, is left alone); files that child processes write; folders
+// that are renamed.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -37,10 +38,28 @@
 #define BLOCK 4096
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-typedef struct block { off_t index; int length; char bytes[BLOCK]; struct block *next; } block_t;
-typedef struct file { dev_t device; ino_t inode; int fd; off_t length; block_t *blocks; struct file *next; } file_t;
+typedef struct block {
+    off_t index;
+    int length;
+    char bytes[BLOCK];
+    struct block *next;
+} block_t;
+typedef struct file {
+    dev_t device;
+    ino_t inode;
+    int fd;
+    off_t length;
+    block_t *blocks;
+    struct file *next;
+} file_t;
 // What a name stood for: 0 nothing, 1 a file that the grave keeps under `number`, 2 a folder.
-typedef struct name { char path[PATH_MAX]; int kind; long number; mode_t mode; struct name *next; } name_t;
+typedef struct name {
+    char path[PATH_MAX];
+    int kind;
+    long number;
+    mode_t mode;
+    struct name *next;
+} name_t;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX], grave[PATH_MAX];
@@ -51,7 +70,10 @@ static name_t *changed_names;
 
 __attribute__((constructor)) static void prepare(void) {
     const char *folder = getenv("POWERLOSS_FOLDER"), *kept = getenv("POWERLOSS_GRAVE");
-    if (!folder || !kept || !realpath(folder, root) || !realpath(kept, grave)) { root[0] = 0; return; }
+    if (!folder || !kept || !realpath(folder, root) || !realpath(kept, grave)) {
+        root[0] = 0;
+        return;
+    }
     root_length = strlen(root);
     fail_at = getenv("POWERLOSS_AT") ? atol(getenv("POWERLOSS_AT")) : 0;
     keep_percent = getenv("POWERLOSS_KEEP") ? atol(getenv("POWERLOSS_KEEP")) : 0;
@@ -68,8 +90,10 @@ static void grave_path(char *out, long number) { snprintf(out, PATH_MAX, "%.4000
 static int watched(int folder, const char *path, char *out) {
     char joined[PATH_MAX], parent[PATH_MAX], real[PATH_MAX];
     if (!root[0] || !path || !*path) return 0;
-    if (*path == '/' || folder == AT_FDCWD) snprintf(joined, PATH_MAX, "%s", path);
-    else snprintf(joined, PATH_MAX, "/proc/self/fd/%d/%.4000s", folder, path);
+    if (*path == '/' || folder == AT_FDCWD)
+        snprintf(joined, PATH_MAX, "%s", path);
+    else
+        snprintf(joined, PATH_MAX, "/proc/self/fd/%d/%.4000s", folder, path);
     size_t end = strlen(joined);
     while (end > 1 && joined[end - 1] == '/') joined[--end] = 0;
     char *slash = strrchr(joined, '/');
@@ -86,7 +110,10 @@ static int watched(int folder, const char *path, char *out) {
 static int watched_fd(int fd, struct stat *status) {
     char link[64], path[PATH_MAX];
     int saved = errno;
-    if (!root[0] || fstat(fd, status) || !S_ISREG(status->st_mode)) { errno = saved; return 0; }
+    if (!root[0] || fstat(fd, status) || !S_ISREG(status->st_mode)) {
+        errno = saved;
+        return 0;
+    }
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, PATH_MAX - 1);
     errno = saved;
@@ -212,7 +239,8 @@ static void forget_file(const struct stat *status) {
 
 // Remembers what a name stands for, before it is changed.
 static void before_rename(const char *path) {
-    for (name_t *name = changed_names; name; name = name->next) if (!strcmp(name->path, path)) return;
+    for (name_t *name = changed_names; name; name = name->next)
+        if (!strcmp(name->path, path)) return;
     struct stat status;
     int saved = errno;
     name_t *name = calloc(1, sizeof *name);
@@ -250,14 +278,15 @@ static void forget_names(const char *folder) {
 
 // MARK: - Calls
 
-#define CHANGE_NAMES(condition_and_notes, call) do { \
-        pthread_mutex_lock(&lock); \
-        condition_and_notes; \
-        __typeof__(call) result_ = call; \
-        int error_ = errno; \
-        pthread_mutex_unlock(&lock); \
-        errno = error_; \
-        return result_; \
+#define CHANGE_NAMES(condition_and_notes, call) \
+    do {                                        \
+        pthread_mutex_lock(&lock);              \
+        condition_and_notes;                    \
+        __typeof__(call) result_ = call;        \
+        int error_ = errno;                     \
+        pthread_mutex_unlock(&lock);            \
+        errno = error_;                         \
+        return result_;                         \
     } while (0)
 
 static void note(int folder, const char *path) {
@@ -270,8 +299,14 @@ static void note(int folder, const char *path) {
 static void note_two(int from_folder, const char *from, int to_folder, const char *to) {
     char full[PATH_MAX];
     int counts = 0;
-    if (from && watched(from_folder, from, full)) { if (!counts++) count_call(); before_rename(full); }
-    if (watched(to_folder, to, full)) { if (!counts++) count_call(); before_rename(full); }
+    if (from && watched(from_folder, from, full)) {
+        if (!counts++) count_call();
+        before_rename(full);
+    }
+    if (watched(to_folder, to, full)) {
+        if (!counts++) count_call();
+        before_rename(full);
+    }
 }
 
 static void note_open(int folder, const char *path, int flags) {
@@ -279,21 +314,27 @@ static void note_open(int folder, const char *path, int flags) {
     struct stat status;
     if (!(flags & (O_CREAT | O_TRUNC)) || !watched(folder, path, full)) return;
     if (stat(full, &status)) {
-        if (flags & O_CREAT) { count_call(); before_rename(full); }
+        if (flags & O_CREAT) {
+            count_call();
+            before_rename(full);
+        }
     } else if ((flags & O_TRUNC) && S_ISREG(status.st_mode) && status.st_size > 0) {
         count_call();
         int fd = NEXT(open)(full, O_RDWR | O_CLOEXEC);
-        if (fd >= 0) { before_change(fd, &status, 0, status.st_size); NEXT(close)(fd); }
+        if (fd >= 0) {
+            before_change(fd, &status, 0, status.st_size);
+            NEXT(close)(fd);
+        }
     }
 }
 
-#define OPEN(name, folder_parameter, folder, real) \
-    int name(folder_parameter const char *path, int flags, ...) { \
-        va_list list; \
-        va_start(list, flags); \
+#define OPEN(name, folder_parameter, folder, real)                              \
+    int name(folder_parameter const char *path, int flags, ...) {               \
+        va_list list;                                                           \
+        va_start(list, flags);                                                  \
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(list, mode_t) : 0; \
-        va_end(list); \
-        CHANGE_NAMES(note_open(folder, path, flags), real); \
+        va_end(list);                                                           \
+        CHANGE_NAMES(note_open(folder, path, flags), real);                     \
     }
 #define NOTHING
 #define COMMA ,
@@ -360,7 +401,8 @@ static size_t total(const struct iovec *parts, int count) {
 
 ssize_t write(int fd, const void *bytes, size_t count) {
     struct stat status;
-    if (!watched_fd(fd, &status)) return NEXT(write)(fd, bytes, count);  // sockets and pipes may block: without the lock
+    if (!watched_fd(fd, &status))
+        return NEXT(write)(fd, bytes, count);  // sockets and pipes may block: without the lock
     CHANGE_NAMES(note_write(fd, -1, count), NEXT(write)(fd, bytes, count));
 }
 ssize_t writev(int fd, const struct iovec *parts, int count) {

@@ -24,10 +24,10 @@ typedef enum {
     CDICOM_NOT_DECODED,        // the decoder refuses the compressed pixels
     CDICOM_OUT_OF_MEMORY,
     CDICOM_INFLATES_TOO_FAR,   // a deflated data set has more bytes than allowed
-    CDICOM_WRONG_SYNTAX,       // the header names another compression than that of the pixels, or the other way round
-    CDICOM_NO_DICTIONARY,      // DCMTK's data dictionary is not installed: a fault of the installation
-    CDICOM_NOT_ENCODED,        // DCMTK refuses what it shall write
-    CDICOM_NOT_WRITTEN,        // the system refuses to write
+    CDICOM_WRONG_SYNTAX,  // the header names another compression than that of the pixels, or the other way round
+    CDICOM_NO_DICTIONARY,  // DCMTK's data dictionary is not installed: a fault of the installation
+    CDICOM_NOT_ENCODED,  // DCMTK refuses what it shall write
+    CDICOM_NOT_WRITTEN,  // the system refuses to write
 } cdicom_status;
 
 typedef struct cdicom_file cdicom_file;
@@ -54,9 +54,11 @@ size_t cdicom_numbers(const cdicom_file *file, uint32_t tag, double *out, size_t
 // Both for an attribute that an enhanced image keeps in a functional group: in the item of `sequence` of one frame,
 // from 0, or of all frames.
 void cdicom_frame_text(
-    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, char *out, size_t capacity);
+    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, char *out, size_t capacity
+);
 size_t cdicom_frame_numbers(
-    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, double *out, size_t capacity);
+    const cdicom_file *file, uint32_t frame, uint32_t sequence, uint32_t tag, double *out, size_t capacity
+);
 
 // Reads a file for its pixels, which stay in it until a frame is decoded. On CDICOM_OK `*pixels` must be closed.
 cdicom_status cdicom_pixels_open(const char *path, cdicom_pixels **pixels);
@@ -65,7 +67,8 @@ void cdicom_pixels_close(cdicom_pixels *pixels);
 // Decodes one frame, from 0, into rows * columns stored values, sign-extended, of `capacity` room; what lies above
 // BitsStored is cut off. Rows and columns must be those of the header, which was read before.
 cdicom_status cdicom_decode(
-    cdicom_pixels *pixels, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity);
+    cdicom_pixels *pixels, uint32_t frame, uint16_t rows, uint16_t columns, int32_t *out, size_t capacity
+);
 
 #ifdef __cplusplus
 }

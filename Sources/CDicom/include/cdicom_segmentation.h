@@ -1,4 +1,5 @@
-// cdicom_segmentation.h: a label map as a DICOM segmentation object, in plain C. No C++ exception leaves these functions.
+// cdicom_segmentation.h: a label map as a DICOM segmentation object, in plain C. No C++ exception leaves these
+// functions.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -32,13 +33,14 @@ typedef struct {
     const char *description;                    // of the series
 } cdicom_identity;
 
-// Writes a binary segmentation of two segments: 1 where labels are 1 or 2 (the liver with its lesions), 2 where they are
-// 2 (lesions). `labels` has columns fastest, then rows, then slices in the source's order. Slices without a segment have
-// no frame for it; a segment without any voxel has one empty frame. The patient's and the study's attributes are empty
-// but for the study's UID. Returns CDICOM_OK, CDICOM_OUT_OF_MEMORY, CDICOM_NO_DICTIONARY, CDICOM_NOT_ENCODED or
+// Writes a binary segmentation of two segments: 1 where labels are 1 or 2 (the liver with its lesions), 2 where they
+// are 2 (lesions). `labels` has columns fastest, then rows, then slices in the source's order. Slices without a segment
+// have no frame for it; a segment without any voxel has one empty frame. The patient's and the study's attributes are
+// empty but for the study's UID. Returns CDICOM_OK, CDICOM_OUT_OF_MEMORY, CDICOM_NO_DICTIONARY, CDICOM_NOT_ENCODED or
 // CDICOM_NOT_WRITTEN.
 cdicom_status cdicom_write_segmentation(
-    const char *path, const cdicom_source *source, const cdicom_identity *identity, const uint8_t *labels);
+    const char *path, const cdicom_source *source, const cdicom_identity *identity, const uint8_t *labels
+);
 
 // Copies what names the patient and describes the study from the file `image` into the object of the file `path`, and
 // writes it as `output`. CDICOM_NOT_ENCODED if they are not of the same study.

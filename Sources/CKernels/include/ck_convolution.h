@@ -1,7 +1,7 @@
 // ck_convolution.h: the operations of a 3x3 convolution over channel blocks, by Winograd's method or directly.
 //
-// A plane of pixels holds `lanes` channels (one vector) at every pixel; a tensor of C channels is C / lanes such planes,
-// rounded up, one after the other. Strides are in floats. Every vector lies at a multiple of its own size.
+// A plane of pixels holds `lanes` channels (one vector) at every pixel; a tensor of C channels is C / lanes such
+// planes, rounded up, one after the other. Strides are in floats. Every vector lies at a multiple of its own size.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -79,7 +79,8 @@ typedef struct ck_training_kernels {
     // Adds each pooled gradient to that of the first of the four largest pixels.
     void (*pool_backward)(
         const float *upper, const float *lower, const float *pooled, float *upper_gradient, float *lower_gradient,
-        long count);
+        long count
+    );
     // Sums of 2x2 pixels of two rows: the gradient of a replicated pixel.
     void (*gather)(const float *upper, const float *lower, float *sums, long count);
 } ck_training_kernels;

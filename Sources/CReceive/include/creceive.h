@@ -1,7 +1,8 @@
 // creceive.h: shows what is read from chosen sockets to a filter, before the reader sees it.
 //
 // libmicrohttpd reads by the C library's recv and has no hook there. This library's recv takes the place of that one in
-// the whole process, as the dynamic linker prefers a program's own functions; sockets that are not watched are read as ever.
+// the whole process, as the dynamic linker prefers a program's own functions; sockets that are not watched are read as
+// ever.
 #pragma once
 #include <stddef.h>
 #include <sys/types.h>

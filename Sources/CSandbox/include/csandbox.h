@@ -6,8 +6,7 @@
 // Starts a program without a shell, in a process group of its own, with every signal as by default, `input` as its
 // standard input (from where the descriptor stands), an empty standard error and no other descriptor. What it writes to
 // its standard output is read from `output`; `turns`, if it is not -1, is its descriptor cs_turns. Its PID, or -1.
-pid_t cs_spawn(
-    const char *path, char *const arguments[], char *const environment[], int input, int turns, int *output);
+pid_t cs_spawn(const char *path, char *const arguments[], char *const environment[], int input, int turns, int *output);
 enum { cs_turns = 3 };
 
 // Two sockets joined to each other, which no program that is started has. 0, or -1.
