@@ -1,5 +1,5 @@
-import Foundation
-import Logging
+public import Foundation
+public import Logging
 
 /// Sends the CT series of an Orthanc archive to Hepar, and stores the results back.
 ///

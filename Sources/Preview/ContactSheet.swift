@@ -1,4 +1,4 @@
-import Imaging
+public import Imaging
 
 /// A few axial slices of a CT side by side, with the outlines of a label map.
 ///

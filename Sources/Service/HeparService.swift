@@ -1,3 +1,4 @@
+import Compute
 import Dicom
 import Foundation
 import HTTPDaemon

@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// What is told to a receiver.
 public struct WebhookMessage: Equatable, Sendable {

@@ -2,6 +2,7 @@ import Access
 import ArgumentParser
 import Bridge
 import CBuild
+import Compute
 import Dicom
 import Foundation
 import Imaging
