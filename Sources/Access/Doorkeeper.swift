@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// Decides for each request who sends it: the one question that HTTP asks of this module. Roles and quotas are asked of
 /// the ``Caller`` that it names.

@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// One token as it is kept: everything but its text.
 public struct TokenEntry: Equatable, Sendable {

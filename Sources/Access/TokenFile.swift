@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 import Glibc
 
 /// The file with the tokens: read by the server, edited by `hepar token` while the server runs.

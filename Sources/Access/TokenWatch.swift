@@ -1,4 +1,4 @@
-import Logging
+public import Logging
 import Synchronization
 
 /// The tokens in force: what the file holds, read again when it has changed.

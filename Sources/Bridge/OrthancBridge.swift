@@ -1,6 +1,6 @@
-import Foundation
-import HTTPClient
-import Logging
+public import Foundation
+internal import HTTPClient
+public import Logging
 
 /// Sends the CT series of an Orthanc archive to Hepar, and stores the results back.
 ///

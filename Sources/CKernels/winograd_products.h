@@ -50,14 +50,14 @@ CK_INLINE void multiply(
     ) {                                                                                                       \
         multiply(count, vectors, tiles, block_stride, weights, blocks, products, vector_stride, next, lines); \
     }
-#define REGISTER_TILES(vectors)                                                                             \
-    REGISTER_TILE(1, vectors)                                                                               \
-    REGISTER_TILE(2, vectors)                                                                               \
-    REGISTER_TILE(3, vectors) REGISTER_TILE(4, vectors) REGISTER_TILE(5, vectors) REGISTER_TILE(6, vectors)
-#define MORE_REGISTER_TILES(vectors)                                                                           \
-    REGISTER_TILE(7, vectors)                                                                                  \
-    REGISTER_TILE(8, vectors)                                                                                  \
-    REGISTER_TILE(9, vectors) REGISTER_TILE(10, vectors) REGISTER_TILE(11, vectors) REGISTER_TILE(12, vectors)
+// clang-format off
+#define REGISTER_TILES(vectors)                                                                                    \
+    REGISTER_TILE(1, vectors) REGISTER_TILE(2, vectors) REGISTER_TILE(3, vectors) REGISTER_TILE(4, vectors)        \
+    REGISTER_TILE(5, vectors) REGISTER_TILE(6, vectors)
+#define MORE_REGISTER_TILES(vectors)                                                                               \
+    REGISTER_TILE(7, vectors) REGISTER_TILE(8, vectors) REGISTER_TILE(9, vectors) REGISTER_TILE(10, vectors)       \
+    REGISTER_TILE(11, vectors) REGISTER_TILE(12, vectors)
+// clang-format on
 
 REGISTER_TILES(1)
 MORE_REGISTER_TILES(1)

@@ -1,5 +1,5 @@
-import Compute
-import Imaging
+public import Compute
+public import Imaging
 
 /// A few axial slices of a CT side by side, with the outlines of a label map.
 ///

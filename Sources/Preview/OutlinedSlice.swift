@@ -1,6 +1,6 @@
-import Compute
-import Foundation
-import Imaging
+public import Compute
+public import Foundation
+public import Imaging
 
 /// Which axial slices are drawn.
 public enum SliceChoice: Codable, Equatable, Sendable {

@@ -1,5 +1,5 @@
 internal import CPNG
-import Foundation
+public import Foundation
 
 /// An RGB picture, 8 bits a colour, rows from the top.
 public struct Picture: Equatable, Sendable {

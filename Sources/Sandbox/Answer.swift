@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// What a child said cannot be an answer: it is no JSON of the wanted form, or holds what no answer holds.
 public struct FalseAnswer: Error, Equatable {

@@ -1,5 +1,5 @@
 internal import CSandbox
-import Foundation
+public import Foundation
 
 /// How a child process ended.
 public enum ChildEnd: Equatable, Sendable {

@@ -1,5 +1,6 @@
 import Compute
-import Imaging
+public import Imaging
+import Inference
 
 /// What the cascade found in one scan.
 public struct Segmentation: Sendable {

@@ -1,4 +1,5 @@
-import Imaging
+public import Imaging
+import Inference
 
 /// What segmenting one scan takes, known before it begins.
 public struct ScanCost: Equatable, Sendable {

@@ -1,7 +1,7 @@
-import Compute
-import Foundation
+public import Compute
+public import Foundation
 import Imaging
-import Inference
+public import Inference
 
 /// The two-stage cascade of Han (2017), arXiv:1704.07239, with the choices of docs/method.md.
 ///

@@ -1,5 +1,5 @@
 internal import Digests
-import Foundation
+public import Foundation
 
 /// What the network said of each slice, kept in a file, so that a segmentation that was broken off anywhere goes on with
 /// the first slice that was not finished.

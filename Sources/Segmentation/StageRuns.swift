@@ -1,6 +1,6 @@
-import Compute
-import Imaging
-import Inference
+package import Compute
+package import Imaging
+package import Inference
 
 // The stages one by one, as the cascade runs them: a network in training is judged by them.
 

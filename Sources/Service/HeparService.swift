@@ -1,5 +1,6 @@
 import API
 import Cases
+import Compute
 import Dicom
 import Foundation
 import HTTPDaemon

@@ -1,5 +1,5 @@
-import Foundation
-import HTTPClient
+public import Foundation
+internal import HTTPClient
 
 /// What is told to a receiver.
 public struct WebhookMessage: Equatable, Sendable {

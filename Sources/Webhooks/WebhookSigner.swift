@@ -1,5 +1,5 @@
 import Crypto
-import Foundation
+public import Foundation
 
 /// Signs webhooks, so that a receiver knows that they come from this server and are not old ones sent again.
 ///

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compute
+import Engine
 import Foundation
 import Imaging
 import Inference

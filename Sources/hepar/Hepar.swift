@@ -3,6 +3,7 @@ import ArgumentParser
 import Bridge
 import CBuild
 import Cases
+import Compute
 import Dicom
 import Foundation
 import Imaging

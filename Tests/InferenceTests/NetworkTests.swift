@@ -57,13 +57,6 @@ func randomInput(seed: UInt32, _ shape: [Int]) -> Tensor {
     return Tensor(shape: shape, values: random.uniform(shape.reduce(1, *), -1, 1))
 }
 
-/// The largest difference, as a fraction of the largest magnitude of `expected`; infinite where anything is NaN.
-func largestDifference(_ actual: [Float], _ expected: [Float]) -> Float {
-    guard actual.count == expected.count, actual.allSatisfy(\.isFinite) else { return .infinity }
-    let scale = expected.map(abs).max() ?? 1
-    return (zip(actual, expected).map { abs($0 - $1) }.max() ?? 0) / scale
-}
-
 /// Whole networks against the reference network, and against themselves in other circumstances.
 @Suite struct NetworkTests {
     @Test(arguments: Golden.all, [Algorithm.reference, .gemm])

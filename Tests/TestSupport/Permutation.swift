@@ -1,4 +1,4 @@
-import Imaging
+public import Imaging
 
 extension Volume {
     /// The volume with its axes in another order, each perhaps turned round; the spacing goes with them.

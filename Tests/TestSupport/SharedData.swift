@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// Real scans that are not part of the repository: `HEPAR_SHARED`, or `../shared` beside the checkout.
 public enum SharedData {

@@ -1,5 +1,5 @@
 import Foundation
-import Inference
+public import Inference
 
 /// PyTorch's CPU generator: the Mersenne Twister, and the ways in which `Tensor.uniform_` and `Tensor.normal_` draw from
 /// it in single precision. With it a test makes the very weights of the training code's `randomise(net, seed)` instead

@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import Imaging
+import Inference
 import Phantom
 import TestSupport
 

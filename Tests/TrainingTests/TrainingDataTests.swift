@@ -2,6 +2,7 @@ import Compute
 import Foundation
 import Imaging
 import Inference
+import Phantom
 import TestSupport
 import Testing
 
