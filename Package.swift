@@ -142,7 +142,7 @@ let package = Package(
         .testTarget(name: "ImagingTests", dependencies: ["Compute", "Imaging", "TestSupport"]),
         .testTarget(
             name: "DicomTests",
-            dependencies: ["CZlib", "Compute", "Dicom", "Imaging", "Sandbox", "TestSupport", "hepar"]),
+            dependencies: ["CZlib", "Cases", "Compute", "Dicom", "Imaging", "Sandbox", "TestSupport", "hepar"]),
         .testTarget(name: "MetricsTests", dependencies: ["Compute", "Imaging", "Metrics", "TestSupport"]),
         .testTarget(name: "EngineTests", dependencies: ["CKernels", "Compute", "Engine", "TestSupport"]),
         .testTarget(name: "InferenceTests", dependencies: ["Compute", "Engine", "Inference", "TestSupport"]),

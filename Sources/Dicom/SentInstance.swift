@@ -1,3 +1,5 @@
+internal import FoundationEssentials
+
 /// What became of one of the files of an import, for a sender that is to be answered for each.
 ///
 /// It names the instance, which leads to the patient in an archive: for that answer only, never for logs or results.
@@ -31,7 +33,7 @@ public struct SentInstance: Codable, Equatable, Sendable {
     }
 
     /// Whether a child could have told this.
-    var isPossible: Bool { [sopClass, instance].allSatisfy(isSoundUID) }
+    public var isPossible: Bool { [sopClass, instance].allSatisfy(isSoundUID) }
 }
 
 /// What a file says of itself, whether it is a slice or not.

@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// A store that passes on to another one what it does not do itself.
 public protocol ForwardingJobStore: JobStore {

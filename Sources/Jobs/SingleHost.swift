@@ -1,5 +1,5 @@
-import Foundation
-import Glibc
+public import Foundation
+internal import Glibc
 
 /// A store that only one process works on at a time, and which can therefore be told at a start that nobody works on what
 /// it has as running. A store that several machines share leaves that to its leases.

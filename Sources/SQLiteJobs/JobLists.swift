@@ -1,6 +1,6 @@
-import Foundation
-import GRDB
-import Jobs
+internal import Foundation
+internal import GRDB
+public import Jobs
 
 /// Pages of jobs.
 extension SQLiteJobStore {

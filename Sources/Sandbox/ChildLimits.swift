@@ -19,17 +19,6 @@ public struct ChildLimits: Codable, Equatable, Sendable {
     /// Limits that the import of a scan of 2000 slices stays well within.
     public init() {}
 
-    /// Reads what ``text`` writes; nil for anything else.
-    public init?(_ text: String) {
-        let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
-        guard numbers.count == 4, numbers.allSatisfy({ (1...1 << 30).contains($0) }) else { return nil }
-        (memoryMiB, cpuSeconds, fileMiB, openFiles) = (numbers[0], numbers[1], numbers[2], numbers[3])
-    }
-
-    /// How the limits are handed to a child in a word: memory, processor time, file size and open files, with commas
-    /// between.
-    public var text: String { "\(memoryMiB),\(cpuSeconds),\(fileMiB),\(openFiles)" }
-
     /// The most voxels whose volume, two bytes each, leaves as much memory to everything else.
     public var voxels: Int { memoryMiB << 18 }
 

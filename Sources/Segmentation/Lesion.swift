@@ -1,4 +1,4 @@
-import Imaging
+public import Imaging
 
 /// One lesion of the lesion table.
 public struct Lesion: Codable, Equatable, Sendable {

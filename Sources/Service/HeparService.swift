@@ -110,7 +110,7 @@ public final class HeparService: Sendable {
             Interface(
                 store: store, outbox: base, audit: base, spool: spool, storage: storage, gate: gate,
                 workers: workers, watch: watch, auditDesk: auditDesk, metrics: metrics, segmenter: segmenter,
-                workshop: workshop, cores: cores, importer: DicomImporter(executable: program), incidents: incidents,
+                workshop: workshop, cores: cores, incidents: incidents,
                 places: places, budget: budget, key: key, retentionClock: clock, limits: limits, logger: logger))
         let jobMetrics = try JobMetrics(metrics, store: store, outbox: base, spool: spool)
         metrics.registry.onExposition {

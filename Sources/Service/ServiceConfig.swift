@@ -279,7 +279,8 @@ private struct SettingsReader {
 
     mutating func flag(_ key: String, default standard: Bool) -> Bool {
         guard isSet(key) else { return standard }
-        if let value = reader.bool(forKey: ConfigKey(key)) { return value }
+        let text = reader.string(forKey: ConfigKey(key))
+        if let value = reader.bool(forKey: ConfigKey(key)) ?? text.flatMap(Bool.init) { return value }
         problems.append("\(key) is neither true nor false.")
         return standard
     }

@@ -57,10 +57,14 @@ struct CaseBench {
     private func volume(of scan: FoundScan, work: URL) throws -> (image: URL, dicom: DicomReport?) {
         guard scan.isDicom else { return (scan.files[0], nil) }
         guard mkdir(work.path, 0o700) == 0 else { throw DicomError.importFailed(reason: .workFolder) }
-        let image = work.appending(path: "image.nii.gz")
-        let importer = DicomImporter(executable: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath())
-        let report = try importer.run(scan.files, work: work, output: image, options: DicomOptions(includeUIDs: true))
-        return (image, report)
+        let workshop = Workshop(program: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath())
+        let job = ImportWork(
+            files: scan.files, work: work, options: DicomOptions(includeUIDs: true), limits: VolumeLimits())
+        do {
+            return (job.output, try workshop.importDicom(job).report)
+        } catch let lost as WorkerLost {
+            throw lost.ofDicom
+        }
     }
 
     /// The report of a mask that need not be made again: whole, and of the same scan, model, options and version.

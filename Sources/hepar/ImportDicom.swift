@@ -2,7 +2,6 @@ import ArgumentParser
 import Compute
 import Dicom
 import Foundation
-import Sandbox
 
 /// `hepar import-dicom`: one CT volume out of DICOM files.
 struct ImportDicom: ParsableCommand {
@@ -43,18 +42,7 @@ struct ImportDicom: ParsableCommand {
     @Option(help: "An existing folder where a zip is unpacked. [default: a temporary one]")
     var work: String?
 
-    @Flag(help: .hidden)
-    var instances = false
-
-    @Option(help: .hidden)
-    var limits: ChildLimits?
-
     func run() throws {
-        if let limits {
-            // Before an input is touched.
-            let folders = [work, URL(filePath: output).deletingLastPathComponent().path].compactMap { $0 }
-            guard Confinement(limits: limits, readable: files, writable: folders).apply() else { throw ExitCode(1) }
-        }
         guard output.lowercased().hasSuffix(".nii.gz") || output.lowercased().hasSuffix(".nii") else {
             throw ValidationError("The output is named \(output). Its name must end in .nii.gz or .nii.")
         }
@@ -63,32 +51,32 @@ struct ImportDicom: ParsableCommand {
             throw ValidationError(
                 "--volume and --acquisition were given. Give one: it counts volumes of all acquisitions.")
         }
-        var sent: [SentInstance]?
         do throws(DicomError) {
-            var report = try imported { if instances { sent = $0 } }
-            report.instances = sent
+            let report = try imported()
             print(json ? Self.text(report) : DicomText.summary(of: report))
         } catch {
             guard json else { throw error }
-            print(Self.text(DicomFailure(error, instances: sent)))
+            print(Self.text(Failure(code: error.code, message: error.description)))
             throw ExitCode(error.isUsersFault ? 2 : 1)
         }
     }
 
-    private func imported(_ told: ([SentInstance]) -> Void) throws(DicomError) -> DicomReport {
+    /// A failed import as JSON.
+    private struct Failure: Encodable {
+        let code, message: String
+    }
+
+    private func imported() throws(DicomError) -> DicomReport {
         let folder = work ?? FileManager.default.temporaryDirectory.appending(path: "hepar-\(UUID().uuidString)").path
         if work == nil {
             guard mkdir(folder, 0o700) == 0 else { throw .importFailed(reason: .workFolder) }
         }
         defer { if work == nil { try? FileManager.default.removeItem(atPath: folder) } }
-        var accepted = DicomLimits()
-        if let limits { accepted.voxels = min(accepted.voxels, limits.voxels) }
         return try importDicom(
             files.map { URL(filePath: $0) }, work: URL(filePath: folder), output: URL(filePath: output),
             options: DicomOptions(
-                study: study, series: series, acquisition: acquisition, volume: volume, includeUIDs: uids,
-                limits: accepted),
-            team: ThreadTeam(threads: 1), told: told)
+                study: study, series: series, acquisition: acquisition, volume: volume, includeUIDs: uids),
+            team: ThreadTeam(threads: 1))
     }
 
     private static func text(_ value: some Encodable) -> String {
@@ -96,11 +84,6 @@ struct ImportDicom: ParsableCommand {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
     }
-}
-
-extension ChildLimits: ExpressibleByArgument {
-    /// Reads ``ChildLimits/text``.
-    public init?(argument: String) { self.init(argument) }
 }
 
 /// An import as people read it on a terminal.

@@ -200,9 +200,4 @@ import Testing
         let names = try attempt("environment").said.split(separator: " ").map(String.init)
         #expect(names.contains("PATH") && !names.contains { $0.hasPrefix("HEPAR") })
     }
-
-    @Test func limitsInAWord() {
-        #expect(ChildLimits(ChildLimits().text) == ChildLimits())
-        for text in ["", "1,2,3", "1,2,3,x", "0,1,1,1", "1,2,3,4,5"] { #expect(ChildLimits(text) == nil) }
-    }
 }

@@ -232,7 +232,7 @@ import Testing
                 let answer = try server.curl(
                     "/v1/dicomweb/studies\(path)", "-H", type, "--data-binary", "@\(related.path)")
                 #expect(answer.status == 409 && answer.headers.contains("application/dicom+json"), "\(answer.text)")
-                #expect(answer.headers.contains("Warning: 299 hepar \"dicom_no_ct: "), "\(answer.headers)")
+                #expect(answer.headers.contains("Warning: 299 hepar \"dicom_other_archive: "), "\(answer.headers)")
                 let failures = try answer.json()["0008119A"] as? [String: Any]
                 #expect((failures?["Value"] as? [Any])?.count == 1, "\(answer.text)")
             }

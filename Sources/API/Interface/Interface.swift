@@ -22,7 +22,7 @@ package struct Interface {
     /// The model that answers.
     package let segmenter: Segmenter
     /// What reads files.
-    package let workshop: Workshop, cores: Cores, importer: DicomImporter, incidents: IncidentLog
+    package let workshop: Workshop, cores: Cores, incidents: IncidentLog
     package let places: Places
     package let budget: MemoryBudget
     package let key: SigningKey
@@ -33,7 +33,7 @@ package struct Interface {
     package init(
         store: any JobStore, outbox: any Outbox, audit: any AuditLog, spool: Spool, storage: Storage, gate: Gate,
         workers: WorkerPool, watch: JobWatch, auditDesk: AuditDesk, metrics: ServiceMetrics, segmenter: Segmenter,
-        workshop: Workshop, cores: Cores, importer: DicomImporter, incidents: IncidentLog, places: Places,
+        workshop: Workshop, cores: Cores, incidents: IncidentLog, places: Places,
         budget: MemoryBudget, key: SigningKey, retentionClock: RetentionClock, limits: InterfaceLimits, logger: Logger
     ) {
         self.store = store
@@ -49,7 +49,6 @@ package struct Interface {
         self.segmenter = segmenter
         self.workshop = workshop
         self.cores = cores
-        self.importer = importer
         self.incidents = incidents
         self.places = places
         self.budget = budget
@@ -99,7 +98,7 @@ extension Routes {
         let admission = Admission(
             store: store, spool: spool, storage: parts.storage, queueLimit: limits.queue, workers: limits.workers)
         let judge = UploadJudge(
-            children: children, importer: parts.importer, spool: spool, segmenter: parts.segmenter,
+            children: children, spool: spool, segmenter: parts.segmenter,
             budget: parts.budget, freeSpaceMiB: limits.freeSpaceMiB, keepsUIDs: limits.keepsUIDs)
         health = HealthResource(
             store: store, spool: spool, workers: workers, gate: parts.gate, metrics: parts.metrics,

@@ -14,10 +14,12 @@ struct Children: Sendable {
 
     /// Runs `body`; where `files` bring its child down, keeps a record of them.
     ///
+    /// - Parameter error: what is said of files that brought their child down.
     /// - Throws: what `body` throws. A child that may have ended for want of memory is the server's fault the first time,
     ///   and the file's where it happens to the same bytes again.
     func quarantining<Result>(
-        _ call: Call, _ files: [URL], work: String, _ body: () throws -> Result
+        _ call: Call, _ files: [URL], work: String, as error: (WorkerLost) -> any Error = { $0.unreadable },
+        _ body: () throws -> Result
     ) throws -> Result {
         func record(_ lost: WorkerLost) throws {
             let isFirst = incidents.add(
@@ -29,16 +31,7 @@ struct Children: Sendable {
             return try body()
         } catch let lost as WorkerLost where lost.end != .notStarted {
             try record(lost)
-            throw lost.unreadable
-        } catch DicomError.unreadable(let signal) {
-            try record(WorkerLost(end: .signalled(signal), silenceSeconds: 0))
-            throw DicomError.unreadable(signal: signal)
-        } catch DicomError.unbelievable {
-            try record(WorkerLost(end: .lied, silenceSeconds: 0))
-            throw DicomError.unbelievable
-        } catch DicomError.timeout(let seconds) {
-            try record(WorkerLost(end: .timedOut, silenceSeconds: seconds))
-            throw DicomError.timeout(seconds: seconds)
+            throw error(lost)
         }
     }
 

@@ -43,7 +43,6 @@ struct ScanJudgement {
 
 struct UploadJudge: Sendable {
     let children: Children
-    let importer: DicomImporter
     let spool: Spool
     let segmenter: Segmenter
     let budget: MemoryBudget
@@ -56,28 +55,30 @@ struct UploadJudge: Sendable {
         _ upload: Upload, _ query: [String: String], _ call: Call, told: (([SentInstance]) -> Void)? = nil
     ) throws -> ScanJudgement {
         guard spool.freeBytes() > freeSpaceMiB << 20 else { throw Problem.storageFull }
-        let dicom = try children.quarantining(call, upload.images, work: "import-dicom") {
-            try dicomVolume(upload.images, query, told: told)
+        let read = try children.quarantining(
+            call, upload.images + [upload.reference].compactMap { $0 },
+            work: ImportWork.name, as: { $0.ofDicom }
+        ) { try dicomVolume(upload, query, told: told) }
+        if let (dicom, judged) = read {
+            do {
+                return try judgement(upload, image: dicom.file, dicom, judged, call)
+            } catch {
+                dicom.discard()
+                throw error
+            }
         }
-        do {
-            return try judge(upload, image: dicom?.file ?? upload.images[0], dicom, call)
-        } catch {
-            dicom?.discard()
-            throw error
-        }
-    }
-
-    private func judge(
-        _ upload: Upload, image: URL, _ dicom: DicomVolume?, _ call: Call
-    ) throws -> ScanJudgement {
-        var limits = children.limits
-        // Our own import compressed it, and has limits of its own for what came.
-        if dicom != nil { limits.inflationRatio = .max }
-        let work = JudgeWork(image: image, reference: upload.reference, limits: limits)
+        let image = upload.images[0]
+        let work = JudgeWork(image: image, reference: upload.reference, limits: children.limits)
         let judged = try children.quarantining(call, [image, upload.reference].compactMap { $0 }, work: JudgeWork.name)
         {
             try children.workshop.run(work)
         }
+        return try judgement(upload, image: image, nil, judged, call)
+    }
+
+    private func judgement(
+        _ upload: Upload, image: URL, _ dicom: DicomVolume?, _ judged: JudgeWork.Output, _ call: Call
+    ) throws -> ScanJudgement {
         let scan = judged.summary
         let cost = segmenter.cost(
             shape: scan.header.shape, spacing: scan.header.spacing, options: upload.options,
@@ -110,15 +111,15 @@ struct UploadJudge: Sendable {
         try holdDicom(Upload(call.request).images) ? .importing : .judging
     }
 
-    /// The volume that DICOM files or a zip of them hold; nil where the upload is something else.
+    /// The volume that DICOM files or a zip of them hold, and the verdict on it; nil where the upload is something else.
     ///
     /// - Parameters:
     ///   - query: ``dicomQuery``: the first four choose a volume; `uids` echoes the UIDs.
     ///   - told: told what became of each instance; then nothing but DICOM is taken.
     /// - Throws: ``DicomError``; ``Problem``.
-    func dicomVolume(
-        _ images: [URL], _ query: [String: String], told: (([SentInstance]) -> Void)? = nil
-    ) throws -> DicomVolume? {
+    private func dicomVolume(
+        _ upload: Upload, _ query: [String: String], told: (([SentInstance]) -> Void)?
+    ) throws -> (DicomVolume, JudgeWork.Output)? {
         var options = DicomOptions(study: query["study"], series: query["series"])
         options.acquisition = try wholeNumber(query["acquisition"], "acquisition", in: 0...Int(Int32.max))
         options.volume = try wholeNumber(query["volume"], "volume", in: 1...options.limits.files)
@@ -131,7 +132,7 @@ struct UploadJudge: Sendable {
             throw Problem(400, "bad_query", "uids must be true or false.")
         }
         options.includeUIDs = includesUIDs
-        guard try told != nil || holdDicom(images) else {
+        guard try told != nil || holdDicom(upload.images) else {
             guard Self.dicomQuery.allSatisfy({ query[$0] == nil || $0 == "uids" && query[$0] == "false" }) else {
                 throw Problem(
                     422, "not_dicom",
@@ -142,9 +143,11 @@ struct UploadJudge: Sendable {
         let work = spool.incoming.appending(path: "dicom-\(UUID().uuidString)", directoryHint: .isDirectory)
         try FileManager.default.createDirectory(at: work, withIntermediateDirectories: false)
         do {
-            let file = work.appending(path: "image.nii.gz")
-            let report = try importer.run(images, work: work, output: file, options: options, told: told)
-            return DicomVolume(file: file, report: report, work: work)
+            let job = ImportWork(
+                files: upload.images, reference: upload.reference, work: work, options: options,
+                tellsInstances: told != nil, limits: children.limits)
+            let output = try children.workshop.importDicom(job) { told?($0) }
+            return (DicomVolume(file: job.output, report: output.report, work: work), output.judged)
         } catch {
             try? FileManager.default.removeItem(at: work)
             throw error

@@ -3,7 +3,7 @@ import Sandbox
 
 /// All that a child can be told to do.
 private let allWork: [any ConfinedWork.Type] = [
-    ProbeWork.self, JudgeWork.self, SegmentWork.self, ScoreWork.self, DrawWork.self, PartWork.self,
+    ProbeWork.self, JudgeWork.self, ImportWork.self, SegmentWork.self, ScoreWork.self, DrawWork.self, PartWork.self,
     ObjectWork.self,
 ]
 

@@ -60,6 +60,8 @@ package enum WorkFailure: Error, Codable, Equatable {
     case volume(VolumeError, field: String?)
     /// There is no such slice.
     case noSuchSlice(number: Int, slices: Int)
+    /// DICOM files make no volume; with what became of each, if that was asked for.
+    case dicom(DicomError, [SentInstance]?)
     /// A segmentation object was not made.
     case object(SegmentationObjectError)
     /// The model's files are others than when the service started.

@@ -72,6 +72,7 @@ extension WorkFailure {
         case .volume(_, let field): field.map(Self.fields.contains) ?? true
         case .noSuchSlice(let number, let slices):
             (0...Int(Int32.max)).contains(number) && (1...Int(Int32.max)).contains(slices)
+        case .dicom(let error, _): error.isPossible
         case .object, .modelChanged, .other: true
         }
     }

@@ -84,7 +84,7 @@ extension WorkFailure {
             return field != nil && error.isUsersFault ? self : error
         case .noSuchSlice(let number, let slices): return NoSuchSlice(number: number, slices: slices)
         case .object(let error): return error
-        case .modelChanged, .other: return self
+        case .dicom, .modelChanged, .other: return self
         }
     }
 }

@@ -2,7 +2,7 @@ public import Compute
 public import Foundation
 
 /// What a caller may choose.
-public struct DicomOptions: Equatable, Sendable {
+public struct DicomOptions: Codable, Equatable, Sendable {
     /// StudyInstanceUID of the wanted study, or its number in the report; nil leaves the choice to the rule.
     public var study: String?
     /// SeriesInstanceUID or SeriesNumber of the wanted series.
@@ -38,7 +38,7 @@ public struct DicomOptions: Equatable, Sendable {
 /// series and acquisition number. What is not in Hounsfield units is never taken. It is written in HU, columns, rows and
 /// slices in DICOM's order, slices along their normal.
 ///
-/// Run it through ``DicomImporter`` on files from outside: decoders of old formats are no safe place.
+/// Run it in a confined process on files from outside: decoders of old formats are no safe place.
 ///
 /// - Parameters:
 ///   - files: DICOM files, of which one may be a zip of many.

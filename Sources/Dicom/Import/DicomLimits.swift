@@ -1,7 +1,7 @@
 import Imaging
 
 /// What is accepted before memory, disk or time is spent on files from outside.
-public struct DicomLimits: Equatable, Sendable {
+public struct DicomLimits: Codable, Equatable, Sendable {
     /// The most files, zip entries included, and the most slices in them.
     public var files = 20_000
     /// The most bytes that a zip may really inflate to.

@@ -209,11 +209,9 @@ public struct DicomReport: Codable, Equatable, Sendable {
     /// What people call the slices of the written volume.
     public var slices: SliceNames?
 
-    /// What became of each file: between the child process and ``DicomImporter`` alone.
-    public var instances: [SentInstance]?
 
     enum CodingKeys: String, CodingKey {
-        case files, volumes, findings, uids, slices, instances
+        case files, volumes, findings, uids, slices
         case leftOut = "left_out"
     }
 

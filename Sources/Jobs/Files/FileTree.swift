@@ -1,5 +1,5 @@
-import Foundation
-import Glibc
+public import Foundation
+internal import Glibc
 
 // Folders and files as the spool needs them: made for the server's user alone, moved and removed for good, and on the disk
 // itself before a call returns where it says so.

@@ -1,5 +1,5 @@
-import Foundation
-import GRDB
+public import Foundation
+internal import GRDB
 public import Jobs
 
 /// The table `delivery`: webhooks that were not yet delivered, and dead letters. A row holds ids and states, and outlives
