@@ -111,8 +111,10 @@ struct InProcess {
         var token: String?
         var body: (type: String, bytes: Data)?
 
-        /// Puts this in the place of `{id}`.
-        mutating func name(_ id: some CustomStringConvertible) { path = path.replacing("{id}", with: "\(id)") }
+        /// Puts this in the place of `{id}` or `{study}`.
+        mutating func name(_ name: some CustomStringConvertible) {
+            path = path.replacing(/\{[a-z]+\}/, with: "\(name)")
+        }
 
         /// A body of form fields: each a file, but for those whose name is `options`.
         mutating func send(form: [(name: String, bytes: Data)]) {
@@ -161,7 +163,7 @@ struct InProcess {
             if let refusal = meter?.take(bytes.count) { return try sent(refusal, head) }
             do throws(BodyError) {
                 var receiver = try BodyReceiver(
-                    plan: bodyPlan, head: head, declared: bytes.count, limits: PartLimits(parts: 10, fields: 10),
+                    plan: bodyPlan, head: head, declared: bytes.count, limits: PartLimits(parts: 100, fields: 10),
                     write: { Glibc.write($0, $1.baseAddress, $1.count) })
                 defer { files = receiver.abandon() }
                 // Copied: what is lent of Data can throw no error of a type.

@@ -102,6 +102,17 @@ extension RouteCase {
     /// Of what is done to jobs.
     static let ofChanges: [RouteCase] = [
         RouteCase(Endpoint("GET", "/v1/jobs/{id}"), 200, "a job") { server, ask in ask.name(try server.job(.queued)) },
+        RouteCase(Endpoint("GET", "/v1/jobs/{id}/dicom"), 200, "a job that came as DICOM") { server, ask in
+            let endpoint = Endpoint("POST", "/v1/dicomweb/studies")
+            var upload = InProcess.Ask(method: endpoint.method, path: endpoint.path, token: ask.token)
+            upload.upload(to: endpoint)
+            upload.query = ["uids": "true"]
+            _ = try server.send(upload)
+            ask.name(try server.store.jobs(JobFilter()).first?.id ?? JobID())
+        },
+        RouteCase(Endpoint("GET", "/v1/jobs/{id}/dicom"), 404, "a job that came as NIfTI") { server, ask in
+            ask.name(try server.job(.queued))
+        },
         RouteCase(Endpoint("DELETE", "/v1/jobs/{id}"), 202, "a job that runs") { server, ask in
             ask.name(try server.job(.running))
         },
@@ -173,6 +184,7 @@ extension RouteCase {
             Endpoint("GET", "/v1/queue"), Endpoint("POST", "/v1/queue/pause"), Endpoint("POST", "/v1/queue/resume"),
             Endpoint("GET", "/v1/webhooks/dead"), Endpoint("GET", "/v1/audit"), Endpoint("GET", "/v1/info"),
             Endpoint("GET", "/metrics"), Endpoint("GET", "/healthz"), Endpoint("GET", "/readyz"),
+            Endpoint("GET", "/openapi.yaml"),
         ].map { RouteCase($0, 200, "all is well") } + [
             RouteCase(Endpoint("POST", "/v1/webhooks/dead/{id}/retry"), 204, "a webhook that was given up") {
                 server, ask in
@@ -183,11 +195,15 @@ extension RouteCase {
             },
             RouteCase(Endpoint("POST", "/v1/webhooks/dead/{id}/retry"), 404, "no such webhook") { _, ask in ask.name(1)
             },
+            RouteCase(Endpoint("GET", "/openapi.yaml"), 400, "a parameter that is not known") { _, ask in
+                (ask.token, ask.query) = (nil, ["unknown": "1"])
+            },
             RouteCase(Endpoint("GET", "/readyz"), 503, "a disk that is nearly full", { $0.freeSpaceMiB = 1 << 40 }) {
                 _, _ in
             },
         ]
 
     static let all =
-        common + ofOneJob + ofUploads + ofScans + ofOtherUploads + ofResults + ofOtherResults + ofChanges + ofOperation
+        common + ofOneJob + ofUploads + ofScans + ofInstances + ofOtherUploads + ofResults + ofOtherResults + ofChanges
+        + ofOperation
 }

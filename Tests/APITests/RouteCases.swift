@@ -1,5 +1,6 @@
 import Foundation
 import Jobs
+import TestSupport
 
 @testable import Cases
 
@@ -53,7 +54,7 @@ struct RouteCase: Sendable, CustomStringConvertible {
             RouteCase(endpoint, 400, "a parameter that is not known") { server, ask in
                 ask.query = ["unknown": "1"]
                 ask.name(1)
-                if let type = uploadTypes[endpoint] { ask.body = (type, upload(type)) }
+                if uploadTypes[endpoint] != nil { ask.upload(to: endpoint) }
             },
             RouteCase(endpoint, 401, "no token") { _, ask in ask.token = nil },
             RouteCase(endpoint, 403, "a proxy before a server without tokens", { $0.tokens = nil }) { _, ask in
@@ -81,6 +82,7 @@ struct RouteCase: Sendable, CustomStringConvertible {
         Endpoint("POST", "/v1/jobs"): "application/octet-stream",
         Endpoint("POST", "/v1/scans"): "application/octet-stream",
         Endpoint("POST", "/v1/dicomweb/studies"): related,
+        Endpoint("POST", "/v1/dicomweb/studies/{study}"): related,
         Endpoint("PUT", "/v1/jobs/{id}/reference"): "application/octet-stream",
         Endpoint("POST", "/v1/evaluations"): "multipart/form-data; boundary=b",
     ]
@@ -91,13 +93,28 @@ struct RouteCase: Sendable, CustomStringConvertible {
     static func upload(_ type: String) -> Data {
         switch type {
         case "application/octet-stream": return SmallScan.ct
-        case related:
-            return Data("--b\r\nContent-Type: application/dicom\r\n\r\n".utf8) + SmallScan.ct
-                + Data("\r\n--b--\r\n".utf8)
+        case related: return slices
         default:
             var ask = InProcess.Ask(method: "", path: "")
             ask.send(form: [("prediction", SmallScan.reference), ("reference", SmallScan.reference)])
             return ask.body!.bytes
         }
+    }
+
+    private static let slices = instances(SmallScan.slices)
+
+    /// Files as STOW-RS sends them.
+    static func instances(_ files: [Data]) -> Data {
+        let head = Data("--b\r\nContent-Type: application/dicom\r\n\r\n".utf8)
+        return files.reduce(into: Data()) { $0 += head + $1 + Data("\r\n".utf8) } + Data("--b--\r\n".utf8)
+    }
+}
+
+extension InProcess.Ask {
+    /// Sends the small scan to an endpoint that takes files, under its own study where the path wants one.
+    mutating func upload(to endpoint: Endpoint) {
+        let type = RouteCase.uploadTypes[endpoint]!
+        body = (type, RouteCase.upload(type))
+        if endpoint.path.contains("{study}") { name(DicomPhantom.study) }
     }
 }

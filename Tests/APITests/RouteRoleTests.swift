@@ -27,7 +27,9 @@ import Testing
         Endpoint("POST", "/v1/jobs"): sends,
         Endpoint("POST", "/v1/scans"): sends,
         Endpoint("POST", "/v1/dicomweb/studies"): sends,
+        Endpoint("POST", "/v1/dicomweb/studies/{study}"): sends,
         Endpoint("GET", "/v1/jobs/{id}"): sees,
+        Endpoint("GET", "/v1/jobs/{id}/dicom"): sees,
         Endpoint("DELETE", "/v1/jobs/{id}"): sends,
         Endpoint("GET", "/v1/jobs/{id}/mask"): sees,
         Endpoint("GET", "/v1/jobs/{id}/probabilities"): sees,
@@ -49,6 +51,7 @@ import Testing
         Endpoint("GET", "/v1/audit"): operates,
         Endpoint("GET", "/v1/info"): operates,
         Endpoint("GET", "/metrics"): everybody,
+        Endpoint("GET", "/openapi.yaml"): everybody,
         Endpoint("GET", "/healthz"): everybody,
         Endpoint("GET", "/readyz"): everybody,
     ]

@@ -8,6 +8,10 @@ import Testing
     private static let elsewhere: [(endpoint: Endpoint, status: Int, why: String, test: String)] = [
         (Endpoint("GET", "/healthz"), 400, "a head that is not well-formed", "refusesMalformedHeads"),
         (Endpoint("GET", "/readyz"), 400, "a head that is not well-formed", "refusesMalformedHeads"),
+        (Endpoint("POST", "/v1/jobs"), 415, "a coded body", "refusesCodedBodies"),
+        (Endpoint("POST", "/v1/scans"), 415, "a coded body", "refusesCodedBodies"),
+        (Endpoint("PUT", "/v1/jobs/{id}/reference"), 415, "a coded body", "refusesCodedBodies"),
+        (Endpoint("POST", "/v1/evaluations"), 415, "a coded body", "refusesCodedBodies"),
         (Endpoint("PUT", "/v1/jobs/{id}/reference"), 507, "a disk that is full", "aFullDiskIs507"),
         (Endpoint("POST", "/v1/evaluations"), 507, "a disk that is full", "aFullDiskIs507"),
     ]

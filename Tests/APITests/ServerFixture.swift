@@ -35,8 +35,10 @@ enum Tokens {
 enum SmallScan {
     /// .nii.gz files.
     static let ct = files.ct, reference = files.reference
+    /// The same CT as DICOM, one file a slice.
+    static let slices = files.slices
 
-    private static let files: (ct: Data, reference: Data) = try! withTemporaryFolder { folder in
+    private static let files: (ct: Data, reference: Data, slices: [Data]) = try! withTemporaryFolder { folder in
         let team = ThreadTeam(threads: 1)
         var options = PhantomOptions(seed: 5)
         (options.shape, options.spacing, options.lesions) = (Shape(112, 96, 24), SIMD3(2, 2, 4), 3)
@@ -46,7 +48,11 @@ enum SmallScan {
         let (ct, reference) = (folder.appending(path: "ct.nii.gz"), folder.appending(path: "reference.nii.gz"))
         try writeCT(phantom.ct, header: header, to: ct, team: team)
         try writeLabels(phantom.reference, like: header, to: reference, team: team)
-        return (try Data(contentsOf: ct), try Data(contentsOf: reference))
+        let series = folder.appending(path: "series")
+        let slices = try DicomPhantom(phantom.ct, in: series).instanceNumbers.indices.map {
+            try Data(contentsOf: series.appending(path: "IM\($0)"))
+        }
+        return (try Data(contentsOf: ct), try Data(contentsOf: reference), slices)
     }
 }
 

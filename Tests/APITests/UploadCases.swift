@@ -4,9 +4,8 @@ import Jobs
 extension RouteCase {
     /// Of the endpoints that take files.
     static let ofUploads: [RouteCase] = uploadTypes.keys.sorted().flatMap { endpoint in
-        let type = uploadTypes[endpoint]!
         @Sendable func send(_ server: InProcess, _ ask: inout InProcess.Ask) throws {
-            ask.body = (type, upload(type))
+            ask.upload(to: endpoint)
             if endpoint.path.contains("{id}") { ask.name(try server.job(.succeeded)) }
         }
         let isScan = endpoint.path != "/v1/jobs/{id}/reference" && endpoint.path != "/v1/evaluations"
@@ -31,31 +30,60 @@ extension RouteCase {
                 ] : [])
     }
 
-    static let ofScans: [RouteCase] = ["/v1/jobs", "/v1/dicomweb/studies"].flatMap { path in
+    static let ofScans: [RouteCase] = ["/v1/jobs", "/v1/dicomweb/studies", "/v1/dicomweb/studies/{study}"].flatMap {
+        path in
         let endpoint = Endpoint("POST", path)
-        let type = uploadTypes[endpoint]!
+        let isStow = path != "/v1/jobs"
         return [
-            RouteCase(endpoint, 202, "a scan") { _, ask in ask.body = (type, upload(type)) },
+            RouteCase(endpoint, isStow ? 200 : 202, "a scan") { _, ask in ask.upload(to: endpoint) },
             RouteCase(endpoint, 403, "more urgent than the token allows") { _, ask in
-                (ask.token, ask.query, ask.body) = (Tokens.text("submit"), ["priority": "stat"], (type, upload(type)))
+                ask.upload(to: endpoint)
+                (ask.token, ask.query) = (Tokens.text("submit"), ["priority": "stat"])
             },
             RouteCase(endpoint, 409, "a key of another request") { server, ask in
                 let key = RetryKey(key: "admin/k", digest: String(repeating: "0", count: 64))
                 let new = NewJob(options: Data("{}".utf8), hasReference: false, uploadBytes: 1, retryKey: key)
                 _ = try server.store.enqueue(new, queueLimit: 9)
-                (ask.headers, ask.body) = (["Idempotency-Key": "k"], (type, upload(type)))
+                ask.upload(to: endpoint)
+                ask.headers = ["Idempotency-Key": "k"]
             },
-            RouteCase(endpoint, 422, "a webhook that is not allowed") { _, ask in
-                (ask.query, ask.body) = (["webhook": "https://example.org/"], (type, upload(type)))
+            RouteCase(endpoint, isStow ? 409 : 422, "a webhook that is not allowed") { _, ask in
+                ask.upload(to: endpoint)
+                ask.query = ["webhook": "https://example.org/"]
             },
             RouteCase(endpoint, 429, "as many waiting as the token may have") { server, ask in
                 try server.job(.queued, of: "waiting")
-                (ask.token, ask.body) = (Tokens.text("waiting"), (type, upload(type)))
+                ask.upload(to: endpoint)
+                ask.token = Tokens.text("waiting")
             },
-            RouteCase(endpoint, 503, "a full queue", { $0.queue = 0 }) { _, ask in ask.body = (type, upload(type)) },
+            RouteCase(endpoint, 503, "a full queue", { $0.queue = 0 }) { _, ask in ask.upload(to: endpoint) },
             RouteCase(endpoint, 507, "as much stored as the token may have") { server, ask in
                 try server.job(.queued, of: "storing")
-                (ask.token, ask.body) = (Tokens.text("storing"), (type, upload(type)))
+                ask.upload(to: endpoint)
+                ask.token = Tokens.text("storing")
+            },
+        ]
+    }
+
+    /// What is said of each instance.
+    static let ofInstances: [RouteCase] = ["/v1/dicomweb/studies", "/v1/dicomweb/studies/{study}"].flatMap { path in
+        let endpoint = Endpoint("POST", path)
+        @Sendable func send(_ files: [Data], _ ask: inout InProcess.Ask) {
+            ask.upload(to: endpoint)
+            ask.body = (related, instances(files))
+        }
+        return [
+            RouteCase(endpoint, 202, "slices, and what is none") { _, ask in
+                send(SmallScan.slices + [SmallScan.ct], &ask)
+            },
+            RouteCase(endpoint, 400, "no instances") { _, ask in send([], &ask) },
+            RouteCase(endpoint, 409, "no slices") { _, ask in send([SmallScan.ct], &ask) },
+            RouteCase(endpoint, 409, "slices that make no volume") { _, ask in
+                send(Array(SmallScan.slices.prefix(2)), &ask)
+            },
+            RouteCase(endpoint, 415, "a bare body") { _, ask in
+                ask.upload(to: endpoint)
+                ask.body = ("application/dicom", SmallScan.slices[0])
             },
         ]
     }
@@ -69,8 +97,24 @@ extension RouteCase {
         RouteCase(Endpoint("POST", "/v1/scans"), 200, "a scan") { _, ask in
             ask.body = ("application/octet-stream", SmallScan.ct)
         },
-        RouteCase(Endpoint("POST", "/v1/dicomweb/studies"), 415, "a bare body") { _, ask in
-            ask.body = ("application/dicom", SmallScan.ct)
+        RouteCase(Endpoint("POST", "/v1/jobs"), 202, "DICOM files") { _, ask in
+            ask.send(form: SmallScan.slices.map { ("image", $0) })
+        },
+        RouteCase(
+            Endpoint("POST", "/v1/jobs"), 503, "no child can be started for DICOM files",
+            { $0.program = URL(filePath: "/does/not/exist") }
+        ) { _, ask in ask.send(form: SmallScan.slices.map { ("image", $0) }) },
+        RouteCase(Endpoint("POST", "/v1/dicomweb/studies/{study}"), 400, "no UID") { _, ask in
+            ask.upload(to: Endpoint("POST", "/v1/dicomweb/studies"))
+            ask.name("x")
+        },
+        RouteCase(Endpoint("POST", "/v1/dicomweb/studies/{study}"), 400, "another study in the query") { _, ask in
+            ask.upload(to: Endpoint("POST", "/v1/dicomweb/studies/{study}"))
+            ask.query = ["study": "1.2.4"]
+        },
+        RouteCase(Endpoint("POST", "/v1/dicomweb/studies/{study}"), 409, "slices of another study") { _, ask in
+            ask.upload(to: Endpoint("POST", "/v1/dicomweb/studies"))
+            ask.name("1.2.4")
         },
         RouteCase(Endpoint("PUT", "/v1/jobs/{id}/reference"), 200, "a reference") { server, ask in
             ask.name(try server.job(.succeeded))

@@ -13,6 +13,8 @@ extension Problem {
             return problem
         case let refusal as AccessRefusal:
             return refusal.problem
+        case DicomError.importFailed(reason: .notStarted):
+            return noProcess(logger)
         case let error as DicomError:
             if !error.isUsersFault { logger.error("DICOM import failed", metadata: ["code": "\(error.code)"]) }
             return error.problem
@@ -23,10 +25,7 @@ extension Problem {
         case WorkFailure.volume(let error, let field?):
             return Problem(422, error.code, "\(field): \(error)")
         case let lost as WorkerLost where lost.end == .notStarted:
-            logger.error("a child process could not be started")
-            return Problem(
-                503, "no_process", "The server cannot start another process just now. Send it again.",
-                headers: [("Retry-After", "10")])
+            return noProcess(logger)
         case let lost as WorkerLost:
             return lost.problem
         case JobStoreError.removed:
@@ -55,6 +54,13 @@ extension Problem {
             logger.error("request failed", metadata: ["error": "\(type(of: error))"])
             return Problem(500, "internal", "The service could not answer. Its log has the details.")
         }
+    }
+
+    private static func noProcess(_ logger: Logger) -> Problem {
+        logger.error("a child process could not be started")
+        return Problem(
+            503, "no_process", "The server cannot start another process just now. Send it again.",
+            headers: [("Retry-After", "10")])
     }
 
     static func queueFull(_ limit: Int, retryAfterSeconds: Int) -> Problem {

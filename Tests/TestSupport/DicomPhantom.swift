@@ -2,12 +2,15 @@ import Foundation
 import Imaging
 
 /// A CT as DICOM files, one a slice, from the feet: written byte by byte, with what a viewer calls the slices.
-struct DicomPhantom {
+public struct DicomPhantom {
+    /// The StudyInstanceUID of all slices.
+    public static let study = "1.2.3"
+
     /// InstanceNumber of each slice, from the feet.
-    let instanceNumbers: [Int]
+    public let instanceNumbers: [Int]
 
     /// Writes `IM0` and on to a folder that is made: 16-bit values above -1024 HU, in explicit little-endian form.
-    init(_ ct: Volume<Int16>, in folder: URL) throws {
+    public init(_ ct: Volume<Int16>, in folder: URL) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         instanceNumbers = (0..<ct.shape.z).map { 200 - $0 }
         let plane = ct.shape.x * ct.shape.y
@@ -29,7 +32,7 @@ struct DicomPhantom {
         var body: [UInt8] = []
         body += text(0x0008, 0x0008, "CS", "ORIGINAL\\PRIMARY\\AXIAL") + text(0x0008, 0x0016, "UI", image)
         body += text(0x0008, 0x0018, "UI", instance) + text(0x0008, 0x0060, "CS", "CT")
-        body += text(0x0020, 0x000D, "UI", "1.2.3") + text(0x0020, 0x000E, "UI", "1.2.3.4")
+        body += text(0x0020, 0x000D, "UI", study) + text(0x0020, 0x000E, "UI", "1.2.3.4")
         body += text(0x0020, 0x0011, "IS", "2") + text(0x0020, 0x0013, "IS", "\(number)")
         body += text(0x0020, 0x0032, "DS", "0\\0\\\(Double(z) * ct.spacing.z)")
         body += text(0x0020, 0x0037, "DS", "1\\0\\0\\0\\1\\0") + text(0x0020, 0x0052, "UI", "1.2.3.9")
