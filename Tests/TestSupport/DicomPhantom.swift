@@ -1,5 +1,5 @@
-import Foundation
-import Imaging
+public import Foundation
+public import Imaging
 
 /// A CT as DICOM files, one a slice, from the feet: written byte by byte, with what a viewer calls the slices.
 public struct DicomPhantom {
