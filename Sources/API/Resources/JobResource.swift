@@ -119,8 +119,8 @@ struct JobResource: Sendable {
                 }
                 filter.states = Set(states.compactMap { $0 })
             case "priority": filter.priority = try checkedPriority(value)
-            case "created_after": filter.createdFrom = try Self.time(value, key)
-            case "created_before": filter.createdBefore = try Self.time(value, key)
+            case "created_after": filter.createdFrom = try checkedTime(value, key)
+            case "created_before": filter.createdBefore = try checkedTime(value, key)
             case "needs_review":
                 guard let needsReview = ["true": true, "false": false][value] else {
                     throw Problem(400, "bad_query", "needs_review must be true or false.")
@@ -134,17 +134,6 @@ struct JobResource: Sendable {
         let jobs = try store.jobs(filter)
         let next = jobs.count == filter.limit ? jobs.last.map { "\($0.id)" } : nil
         return .json(200, JobListJSON(jobs: jobs.map { JobJSON($0) }, next: next))
-    }
-
-    /// A time of a query (RFC 3339).
-    private static func time(_ text: String, _ name: String) throws -> Date {
-        let styles = [Date.ISO8601FormatStyle(), Date.ISO8601FormatStyle(includingFractionalSeconds: true)]
-        // A plus sign that was not encoded has become a blank.
-        let text = text.replacing(" ", with: "+")
-        guard let time = styles.lazy.compactMap({ try? $0.parse(text) }).first else {
-            throw Problem(400, "bad_query", "\(name) must be a time such as 2027-01-31T08:00:00Z.")
-        }
-        return time
     }
 
     /// Cancels a job that waits or runs; removes a finished one, row first, so that no row ever points at missing files.

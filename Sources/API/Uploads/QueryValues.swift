@@ -1,3 +1,4 @@
+import Foundation
 import Jobs
 
 /// A client's own name for a job, which the job tells and nothing else does: no log, no webhook, no event.
@@ -21,4 +22,20 @@ func checkedPriority(_ text: String?) throws -> JobPriority? {
         throw Problem(400, "bad_query", "priority must be one of \(known).")
     }
     return priority
+}
+
+/// A time of a query (RFC 3339 section 5.6). The offset is taken apart here: Foundation's style refuses the larger ones.
+///
+/// - Throws: ``Problem``: no such time.
+func checkedTime(_ text: String, _ name: String) throws(Problem) -> Date {
+    let form =
+        /([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?(?:Z|([+-])([01][0-9]|2[0-3]):?([0-5][0-9]))/
+    // A plus sign that was not encoded has become a blank.
+    let text = text.uppercased().replacing(" ", with: "+")
+    guard let parts = text.wholeMatch(of: form), let time = try? Date.ISO8601FormatStyle().parse("\(parts.1)Z") else {
+        throw Problem(400, "bad_query", "\(name) must be a time such as 2027-01-31T08:00:00Z.")
+    }
+    let fraction = parts.2.flatMap { Double("0\($0)") } ?? 0
+    let minutes = Double(parts.4.flatMap { Int($0) } ?? 0) * 60 + Double(parts.5.flatMap { Int($0) } ?? 0)
+    return time + fraction + (parts.3 == "-" ? 60 : -60) * minutes
 }

@@ -11,7 +11,7 @@ func fuzzConfig(_ input: UnsafeRawBufferPointer) throws(BrokenPromise) {
     let sections = Dictionary(grouping: config.effectiveSettings) { $0.key.prefix { $0 != "." } }
     let text = sections.map { section, settings in
         "\(section):\n"
-            + settings.map { "  \($0.key.dropFirst(section.count + 1)): \(scalar($0.value))\n" }.joined()
+            + settings.map { "  \($0.key.dropFirst(section.count + 1)): \(scalar($0.value, of: $0.key))\n" }.joined()
     }
     let file = Array(text.joined().utf8)
     let again = try file.withUnsafeBufferPointer { (bytes) throws(BrokenPromise) in
@@ -69,8 +69,9 @@ private final class Loading: Sendable {
     }
 }
 
-/// A YAML number, or a text in double quotes.
-private func scalar(_ text: String) -> String {
+/// A YAML number or truth, or a text in double quotes.
+private func scalar(_ text: String, of key: String) -> String {
+    if key == "dicom.keep_uids" { return text }
     if Int(text).map({ "\($0)" }) == text { return text }
     let escaped = text.unicodeScalars.map { scalar in
         switch scalar {
