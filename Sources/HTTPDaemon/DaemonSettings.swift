@@ -30,7 +30,7 @@ public struct DaemonSettings: Sendable, Equatable {
     public var stopSeconds = 30
     /// Parts of a multipart body, at least 1; more are answered 413.
     public var partLimit = 64
-    /// Parts of a multipart body that are fields or empty files, at least 1; more are answered 413.
+    /// Parts of a multipart body that are fields or files below 1 KiB, at least 1; more are answered 413.
     public var fieldLimit = 64
     /// Bytes that a connection may use for its head and for the buffer a body is read through, at least 4096. Larger
     /// heads are answered 431 or 414.

@@ -132,7 +132,7 @@ public final class HeparService: Sendable {
         settings.idleTimeoutSeconds = config.idleTimeoutSeconds
         daemon = try HTTPDaemon(
             settings: settings, logger: logger, isVital: { Routes.isVital($0) },
-            isExempt: { gate.doorkeeper.isTrustedProxy($0) }, loggedPath: { Routes.loggedPath($0) },
+            isExempt: { gate.doorkeeper.isTrustedProxy($0) }, loggedPath: { routes.loggedPath($0) },
             plan: { routes.plan($0) })
         auditDesk.start()
         storage.startMeasuring()

@@ -119,6 +119,9 @@ private func beginsAsDicom(_ file: URL) -> Bool { head(of: file).dropFirst(128) 
 private func holdsDicom(_ file: URL) -> Bool { head(of: file).starts(with: Data("PK".utf8)) || beginsAsDicom(file) }
 
 private func head(of file: URL) -> Data {
+    // Whoever opens a pipe waits for a writer.
+    var status = stat()
+    guard stat(file.path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return Data() }
     guard let handle = try? FileHandle(forReadingFrom: file) else { return Data() }
     defer { try? handle.close() }
     return (try? handle.read(upToCount: 132)) ?? Data()

@@ -103,7 +103,21 @@ enum CSV {
         rows.map { $0.map(field).joined(separator: ",") + "\n" }.joined()
     }
 
+    /// By code points: with a mark behind it a comma is a part of another character, and still a comma to who reads.
     private static func field(_ text: String) -> String {
-        text.contains { ",\"\r\n".contains($0) } ? "\"\(text.replacing("\"", with: "\"\""))\"" : text
+        let text = isFormula(text) ? "'" + text : text
+        guard text.utf8.contains(where: { ",\"\r\n".utf8.contains($0) }) else { return text }
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            if scalar == "\"" { quoted += "\"" }
+            quoted.unicodeScalars.append(scalar)
+        }
+        return quoted + "\""
+    }
+
+    /// Whether a spreadsheet would compute it, as a file's name may have it do: it is then led by an apostrophe.
+    private static func isFormula(_ text: String) -> Bool {
+        guard let first = text.utf8.first else { return false }
+        return "=+-@\t\r".utf8.contains(first) && Double(text) == nil
     }
 }

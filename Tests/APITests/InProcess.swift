@@ -149,7 +149,7 @@ struct InProcess {
 
     /// The rest of it, as the daemon does it.
     func answer(_ head: RequestHead, _ plan: RequestPlan, _ ask: Ask) throws -> (status: Int, body: Data) {
-        guard case .accept(let bodyPlan, let handler) = plan else {
+        guard case .accept(let bodyPlan, _, let handler) = plan else {
             guard case .refuse(let response) = plan else { return (0, Data()) }
             return try sent(response, head)
         }

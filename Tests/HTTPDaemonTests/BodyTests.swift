@@ -325,6 +325,17 @@ import Testing
         #expect(eventually { server.filesLeft.isEmpty })
     }
 
+    /// Each file costs the threads that serve all sockets time: thousands of small ones would keep them busy.
+    @Test(arguments: [1_023, 1_024])
+    func refusesTooManySmallFiles(bytes: Int) {
+        let one = Array("--XX\r\nContent-Type: application/dicom\r\n\r\n".utf8) + noise(bytes) + Array("\r\n".utf8)
+        let body = (0..<65).flatMap { _ in one } + end
+        let answer = send(body, type: "multipart/related; type=\"application/dicom\"; boundary=XX")
+        // What is refused is too many fields; what is not, too many parts of any kind.
+        #expect(answer?.member("detail").contains("fewer than 1024 bytes") == (bytes < 1_024), "\(answer?.text ?? "")")
+        #expect(eventually { server.filesLeft.isEmpty })
+    }
+
     /// As a STOW-RS client sends instances: parts without names, each a file whatever its size.
     @Test func partsOfMultipartRelatedAreFilesWithoutNames() throws {
         let head = Array("--XX\r\nContent-Type: application/dicom\r\n\r\n".utf8)

@@ -108,6 +108,28 @@ import Testing
         #expect(try Data(contentsOf: a) == hand && Data(contentsOf: series) == lone)
     }
 
+    /// Names are not ours: none breaks out of its cell or is computed by a spreadsheet, and a pipe is passed over.
+    @Test func hostileNamesStayInTheirCells() throws {
+        try withTemporaryFolder { folder in
+            let (scans, out) = (folder.appending(path: "in"), folder.appending(path: "out"))
+            try files.createDirectory(at: scans, withIntermediateDirectories: true)
+            // Behind a comma, and behind a quote, a combining mark.
+            for name in ["=1+1", "@sum", "-5", "a,\u{301}b", "q\"\u{301},x", "two\nlines", "cr\rlf"] {
+                try Data("no scan".utf8).write(to: scans.appending(path: name + ".nii.gz"))
+            }
+            #expect(mkfifo(scans.appending(path: "pipe").path, 0o600) == 0)
+            let ran = try segment(scans.path, "--output", out.path)
+            #expect(ran.status == 2, "\(ran.error)")
+            let table = try Data(contentsOf: out.appending(path: "volumes.csv"))
+            for cell in [
+                "\n'=1+1,failed,", "\n'@sum,failed,", "\n-5,failed,", "\n\"a,\u{301}b\",failed,",
+                "\n\"q\"\"\u{301},x\",failed,", "\n\"two\nlines\",failed,", "\n\"cr\rlf\",failed,",
+            ] {
+                #expect(table.range(of: Data(cell.utf8)) != nil, "\(cell)")
+            }
+        }
+    }
+
     /// One DICOM series, given by its folder or by its files, to one mask; what else is wanted is beside it.
     @Test func oneSeriesToOneMask() throws {
         try withScans { folder, _ in

@@ -196,6 +196,19 @@ nginx_logs() {
     until_true 5 grep -q "\"request\":\"$id\"" "$work/nginx/access.log"
 }
 
+# Neither log tells a study, a name or a query: not of a wrong address, not of one that is refused, not without TLS.
+nginx_logs_no_patient() {
+    local path
+    for path in dicomweb/studies/1.2.840.99999.1 studies/1.2.840.99999.2 jobs/Doe99999 'jobs?label=Doe99999' 'none?study=1.2.99999'; do
+        nginx_curl -o "$work/out" "$site/v1/$path"
+        curl -sS -o "$work/out" "http://127.0.0.1:$plain_port/v1/$path"
+    done
+    from=127.0.0.8 nginx_curl -Z --parallel-max 20 -o "$work/rate.#1" "$site/v1/dicomweb/studies/1.2.99999.[1-200]" 2>>"$work/rate.err"
+    until_true 5 grep -q '"path":"/v1/dicomweb/studies/..."' "$work/nginx/access.log"
+    until_true 5 grep -q '"path":"/...".*"status":"404"' "$work/nginx/access.log"
+    not grep -rq 99999 "$work/nginx" --include='*.log'
+}
+
 nginx_rate() {
     from=127.0.0.6 nginx_curl -Z --parallel-max 20 -o "$work/rate.#1" -w '%{http_code}\n' "$site/nothing/[1-300]" \
         2>"$work/rate.err" | sort | uniq -c | tee "$work/rates"
@@ -236,6 +249,7 @@ else
     check nginx.long-poll-75-s nginx_long_poll
     check nginx.journey nginx_journey
     check nginx.client-and-request-id-logged nginx_logs
+    check nginx.logs-name-no-patient nginx_logs_no_patient
     stop_child "$hepar_pid"
     check nginx.hepar-down nginx_down
     stop_child "$nginx_pid"

@@ -118,6 +118,7 @@ extension Routes {
             + ScoreResource(lookup: lookup, children: children, storage: parts.storage).routes
             + EventResource(store: store, watch: parts.watch).routes + QueueResource(store: store, wake: wake).routes
             + operators.routes + health.routes
+        words = Set(table.flatMap { $0.path.split(separator: "/").map(String.init) }.filter { !$0.hasPrefix("{") })
         gate = parts.gate
         places = parts.places
         auditDesk = parts.auditDesk

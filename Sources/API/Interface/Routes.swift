@@ -13,6 +13,8 @@ package struct Routes: Sendable {
     let health: HealthResource
     /// Every address; a test holds them against openapi.yaml.
     let table: [Route]
+    /// What stands in their paths.
+    let words: Set<String>
     let gate: Gate
     let places: Places
     let auditDesk: AuditDesk
@@ -27,10 +29,12 @@ package struct Routes: Sendable {
     /// Whether a request is about the server's health, and must be answered whatever else goes on.
     package static func isVital(_ head: RequestHead) -> Bool { ["/healthz", "/readyz"].contains(head.path) }
 
-    /// A path as it may be logged: UIDs, which DICOMweb has in paths, lead to a patient.
-    package static func loggedPath(_ head: RequestHead) -> String {
-        let base = "/v1/dicomweb/studies/"
-        return head.path.hasPrefix(base) ? base + "..." : head.path
+    /// A path as it may be logged: our own words and jobs' ids. What else stands in it may be a study's UID or a name, also
+    /// where the address is wrong.
+    package func loggedPath(_ head: RequestHead) -> String {
+        head.path.split(separator: "/", omittingEmptySubsequences: false)
+            .map { $0.isEmpty || words.contains(String($0)) || JobID(String($0)) != nil ? $0 : "..." }
+            .joined(separator: "/")
     }
 
     /// The routes of a path, one for each method, and what stands for `{id}` in it.
@@ -57,7 +61,7 @@ package struct Routes: Sendable {
             return .refuse(Self.noRoute(found).response)
         }
         @Sendable func accept(_ body: BodyPlan, from caller: Caller) -> RequestPlan {
-            .accept(body) { answer($0, route, id: id, from: caller) }
+            .accept(body, caller: caller == .anonymous ? "" : caller.name) { answer($0, route, id: id, from: caller) }
         }
         guard let action = route.action else { return accept(.none, from: .anonymous) }
         var caller = Caller.unknown

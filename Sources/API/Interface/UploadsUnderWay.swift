@@ -7,6 +7,12 @@ final class UploadsUnderWay: Sendable {
     private let standardBytes: Int
     /// Bytes under way by caller; none are 0.
     private let underWay = Mutex<[String: Int]>([:])
+    /// Uploads under way by caller; none are 0.
+    private let uploads = Mutex<[String: Int]>([:])
+
+    /// The most uploads of one caller at once. Two threads serve all sockets: a hundred uploads of small files at once would
+    /// keep them busy.
+    static let mostUploads = 32
 
     /// - Parameter standardBytes: how many a caller without a quota of its own may have.
     init(standardBytes: Int) { self.standardBytes = standardBytes }
@@ -19,7 +25,11 @@ final class UploadsUnderWay: Sendable {
         guard caller != .anonymous else { return nil }
         let name = caller.name
         let limit = caller.quota.inFlightBytes ?? standardBytes
-        if let refusal = add(declared ?? 0, to: name, limit: limit) { throw refusal }
+        try begin(name)
+        if let refusal = add(declared ?? 0, to: name, limit: limit) {
+            end(name)
+            throw refusal
+        }
         let counted = Mutex(declared ?? 0)
         let held = Held(counted)
         return BodyMeter(
@@ -35,7 +45,29 @@ final class UploadsUnderWay: Sendable {
                     let left = (underWay[name] ?? 0) - bytes
                     underWay[name] = left > 0 ? left : nil
                 }
+                self.end(name)
             })
+    }
+
+    private func begin(_ name: String) throws(Problem) {
+        let mayBegin = uploads.withLock { uploads in
+            guard uploads[name] ?? 0 < Self.mostUploads else { return false }
+            uploads[name, default: 0] += 1
+            return true
+        }
+        guard !mayBegin else { return }
+        throw Problem(
+            429, "in_flight_full",
+            """
+            \(Self.mostUploads) uploads with this token are under way, the most that may be at once. Send one after the other.
+            """, headers: [("Retry-After", "10")])
+    }
+
+    private func end(_ name: String) {
+        uploads.withLock { uploads in
+            let left = (uploads[name] ?? 0) - 1
+            uploads[name] = left > 0 ? left : nil
+        }
     }
 
     private func add(_ bytes: Int, to name: String, limit: Int) -> Problem? {

@@ -24,7 +24,10 @@ enum BodyError: Error, Equatable {
         case .tooManyFields(let limit):
             Refusal(
                 status: 413,
-                detail: "The body has more than \(limit) parts that are empty or no files, the most this server takes.",
+                detail: """
+                    The body has more than \(limit) parts that are no files, or have fewer than \(FormData.smallFile) bytes, the \
+                    most this server takes.
+                    """,
                 code: "too_many_parts")
         case .multipart(let problem):
             Refusal(status: 400, detail: problem.description, code: "malformed_multipart")

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The most parts of a body, and of them the most that are fields or empty files.
+/// The most parts of a body, and of them the most that are fields or small files.
 struct PartLimits {
     var parts: Int
     var fields: Int
@@ -15,6 +15,9 @@ struct FormData {
     /// Bytes of one field kept in memory, and of all of them; above that a field goes to a file.
     static let fieldMemory = 64 * 1024
     static let allFieldsMemory = 256 * 1024
+
+    /// Files of fewer bytes count as fields: a slice of DICOM has more.
+    static let smallFile = 1_024
 
     private(set) var parts: [Part] = []
     /// Every file made, whatever became of it.
@@ -95,9 +98,9 @@ struct FormData {
         } else {
             content = .memory(Data(field))
         }
-        // A scan may come in thousands of files, but each of them costs more than the bytes of an empty part.
+        // A scan may come in thousands of files, but making each of them costs more than some hundred bytes of it.
         switch content {
-        case .memory, .file(_, bytes: 0): fields += 1
+        case .memory, .file(_, bytes: ..<Self.smallFile): fields += 1
         case .file: break
         }
         guard fields <= limits.fields else { throw .tooManyFields(limit: limits.fields) }

@@ -21,6 +21,8 @@ final class DaemonCore: Sendable {
     let handlers: HandlerThreads
     /// For requests that are answered whatever else goes on.
     let vitalHandlers: HandlerThreads
+    /// Removes many files.
+    let sweepers: HandlerThreads
 
     /// How long a client may go on sending a body that was answered already.
     let drainTime = Duration.seconds(5)
@@ -50,6 +52,7 @@ final class DaemonCore: Sendable {
             uploadMinimum: settings.uploadMinimumBytesPerSecond, uploadWindow: .seconds(settings.uploadWindowSeconds))
         handlers = HandlerThreads(count: settings.handlerThreads)
         vitalHandlers = HandlerThreads(count: 2)
+        sweepers = HandlerThreads(count: 1)
     }
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
@@ -76,13 +79,17 @@ final class DaemonCore: Sendable {
         watch.end()
         handlers.end()
         vitalHandlers.end()
+        sweepers.end()
     }
 
     /// Runs the handler on a thread of its own; what the answer has left of the request's files is removed.
+    ///
+    /// - Parameter caller: who asks, for ``HandlerThreads/run(for:_:)``.
     func answer(
-        _ request: Request, by handler: @escaping @Sendable (Request) -> Answer, files: [URL], of exchange: Exchange
+        _ request: Request, of caller: String, by handler: @escaping @Sendable (Request) -> Answer, files: [URL],
+        in exchange: Exchange
     ) {
-        (isVital(request.head) ? vitalHandlers : handlers).run { [self] in
+        (isVital(request.head) ? vitalHandlers : handlers).run(for: caller) { [self] in
             // A stop may have answered it while it waited for a thread: then nothing must be done for it any more.
             switch exchange.awaitsAnswer ? handler(request) : .now(Refusal.stopping.response) {
             case .now(let answer):
@@ -104,6 +111,14 @@ final class DaemonCore: Sendable {
             }
         }
     }
+
+    /// Removes what a body has left. Thousands of files take seconds, in which a thread that serves sockets would serve nobody.
+    func remove(_ files: [URL]) {
+        let sweep: @Sendable () -> Void = { for file in files { UploadFile.remove(file) } }
+        if files.count > Self.filesAtOnce, !isClosing { sweepers.run(sweep) } else { sweep() }
+    }
+
+    private static let filesAtOnce = 16
 
     /// The answer to a body that cannot be taken; where that is our fault, the log says why.
     func prepare(_ error: BodyError, id: String) -> PreparedResponse {

@@ -34,6 +34,8 @@ final class Exchange: Sendable {
         var receiver: BodyReceiver?
         var meter: BodyMeter?
         /// Makes the answer of the whole request.
+        /// Who asks, and what answers.
+        var caller = ""
         var handler: (@Sendable (Request) -> Answer)?
         var status = 0
         var sentBytes = 0
@@ -73,7 +75,7 @@ final class Exchange: Sendable {
         case .success(let head): checked = head
         case .failure(let refusal):
             let response = PreparedResponse(refusal.response, id: RequestID.accept(nil), logger: core.logger)
-            return state.withLock { state in Self.answerEarly(response, &state) }
+            return state.withLock { state in Self.answerEarly(response, &state, core) }
         }
         let plan = core.isStopping ? .refuse(Refusal.stopping.response) : core.plan(checked.head)
         return state.withLock { state in
@@ -82,10 +84,10 @@ final class Exchange: Sendable {
             switch plan {
             case .refuse(let response):
                 let prepared = PreparedResponse(response, id: checked.head.id, logger: core.logger)
-                guard checked.framing == .none else { return Self.answerEarly(prepared, &state) }
+                guard checked.framing == .none else { return Self.answerEarly(prepared, &state, core) }
                 state.phase = .answered(prepared)
                 return .goOn
-            case .accept(let plan, let answer): (body, state.handler) = (plan, answer)
+            case .accept(let plan, let caller, let answer): (body, state.caller, state.handler) = (plan, caller, answer)
             }
             if case .files(_, _, let meter) = body { state.meter = meter }
             var declared: Int?
@@ -100,7 +102,7 @@ final class Exchange: Sendable {
                 state.phase = .body
                 return .goOn
             } catch {
-                return Self.answerEarly(core.prepare(error, id: checked.head.id), &state)
+                return Self.answerEarly(core.prepare(error, id: checked.head.id), &state, core)
             }
         }
     }
@@ -110,13 +112,13 @@ final class Exchange: Sendable {
         state.withLock { state in
             guard case .body = state.phase, let id = state.head?.head.id else { return .goOn }
             if let refusal = state.meter?.take(bytes.count) {
-                return Self.answerEarly(PreparedResponse(refusal, id: id, logger: core.logger), &state)
+                return Self.answerEarly(PreparedResponse(refusal, id: id, logger: core.logger), &state, core)
             }
             do throws(BodyError) {
                 try state.receiver?.feed(bytes)
                 return .goOn
             } catch {
-                return Self.answerEarly(core.prepare(error, id: id), &state)
+                return Self.answerEarly(core.prepare(error, id: id), &state, core)
             }
         }
     }
@@ -125,7 +127,7 @@ final class Exchange: Sendable {
     func refuseBody(_ refusal: Refusal, core: DaemonCore) -> Action {
         state.withLock { state in
             guard case .body = state.phase, let id = state.head?.head.id else { return .goOn }
-            return Self.answerEarly(PreparedResponse(refusal.response, id: id, logger: core.logger), &state)
+            return Self.answerEarly(PreparedResponse(refusal.response, id: id, logger: core.logger), &state, core)
         }
     }
 
@@ -140,7 +142,8 @@ final class Exchange: Sendable {
                     let files = state.receiver?.abandon() ?? []
                     suspend()
                     state.phase = .answering(resume: resume, isPromised: false)
-                    core.answer(Request(head: head, body: body), by: handler, files: files, of: self)
+                    core.answer(
+                        Request(head: head, body: body), of: state.caller, by: handler, files: files, in: self)
                     return .goOn
                 } catch {
                     return Self.send(core.prepare(error, id: head.id), &state)
@@ -215,7 +218,7 @@ final class Exchange: Sendable {
             if let ending { summary["ended"] = "\(ending)" }
             return (files, summary)
         }
-        for file in files { UploadFile.remove(file) }
+        core.remove(files)
         core.logger.info("request", metadata: summary)
     }
 
@@ -226,10 +229,12 @@ final class Exchange: Sendable {
         return .send(response)
     }
 
-    private static func answerEarly(_ response: PreparedResponse, _ state: inout State) -> Action {
+    private static func answerEarly(
+        _ response: PreparedResponse, _ state: inout State, _ core: DaemonCore
+    ) -> Action {
         var isFirst = false
         if case .head = state.phase { isFirst = true }
-        for file in state.receiver?.abandon() ?? [] { UploadFile.remove(file) }
+        core.remove(state.receiver?.abandon() ?? [])
         let action = send(response, &state)
         // A client that waits for "100 Continue" sends no body after another answer: there is nothing to drain.
         let clientWaits = isFirst && state.head?.expectsContinue == true

@@ -55,7 +55,8 @@ public enum RequestPlan: Sendable {
     case refuse(Response)
     /// Takes the body, then has `answer` make the response of the whole request: that may block, or promise the response
     /// for later. Files of the request that it does not rename are removed when it returns, or when its promise is kept.
-    case accept(BodyPlan, answer: @Sendable (Request) -> Answer)
+    /// `caller` names who asks: of the threads that answer, one caller has half at most; "" for nobody in particular.
+    case accept(BodyPlan, caller: String = "", answer: @Sendable (Request) -> Answer)
 }
 
 /// What to do with the body of a request.
