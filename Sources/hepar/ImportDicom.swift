@@ -15,7 +15,7 @@ struct ImportDicom: ParsableCommand {
             printed; nothing that names the patient is.
             """)
 
-    @Argument(help: "DICOM files, or one .zip of them.")
+    @Argument(help: "DICOM files, folders of them, or one .zip of them.")
     var files: [String]
 
     @Option(name: .shortAndLong, help: "Where the volume is written: .nii.gz or .nii.")
@@ -50,22 +50,29 @@ struct ImportDicom: ParsableCommand {
     var limits: ChildLimits?
 
     func run() throws {
+        var files = files
         if let limits {
             // Before an input is touched.
             let folders = [work, URL(filePath: output).deletingLastPathComponent().path].compactMap { $0 }
             guard Confinement(limits: limits, readable: files, writable: folders).apply() else { throw ExitCode(1) }
+        } else {
+            files = try files.flatMap { path in
+                let place = URL(filePath: path)
+                try requirePresent(place)
+                return place.isFolder ? try dicomFiles(in: place).map(\.path) : [path]
+            }
         }
         guard output.lowercased().hasSuffix(".nii.gz") || output.lowercased().hasSuffix(".nii") else {
-            throw ValidationError("The output is named \(output). Its name must end in .nii.gz or .nii.")
+            throw UserError("The output is named \(output). Its name must end in .nii.gz or .nii.")
         }
         try refuseOverwriting(files.map { NamedFile("an input", $0) }, by: [NamedFile("--output", output)])
         guard volume == nil || acquisition == nil else {
-            throw ValidationError(
+            throw UserError(
                 "--volume and --acquisition were given. Give one: it counts volumes of all acquisitions.")
         }
         var sent: [SentInstance]?
         do throws(DicomError) {
-            var report = try imported { if instances { sent = $0 } }
+            var report = try imported(files) { if instances { sent = $0 } }
             report.instances = sent
             print(json ? Self.text(report) : DicomText.summary(of: report))
         } catch {
@@ -75,7 +82,7 @@ struct ImportDicom: ParsableCommand {
         }
     }
 
-    private func imported(_ told: ([SentInstance]) -> Void) throws(DicomError) -> DicomReport {
+    private func imported(_ files: [String], _ told: ([SentInstance]) -> Void) throws(DicomError) -> DicomReport {
         let folder = work ?? FileManager.default.temporaryDirectory.appending(path: "hepar-\(UUID().uuidString)").path
         if work == nil {
             guard mkdir(folder, 0o700) == 0 else { throw .importFailed(reason: .workFolder) }
