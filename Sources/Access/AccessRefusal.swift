@@ -81,7 +81,8 @@ extension AccessRefusal: CustomStringConvertible {
             "The token does not allow the priority \"stat\". Send the scan as \"routine\", or ask the server's operator for a "
                 + "token with the role \"stat\"."
         case .forbidden(let action):
-            "The token does not allow \"\(action.rawValue)\" here. Ask the server's operator for one that does."
+            "The token does not allow \"\(action.rawValue)\" here. Ask the server's operator for one that does; these roles "
+                + "do: \(action.roles)."
         case .forwarded(let field):
             "The server runs without tokens and takes no request that a proxy forwarded (\(field)). "
                 + "Its operator must set up tokens first: hepar token add."
@@ -90,5 +91,18 @@ extension AccessRefusal: CustomStringConvertible {
                 + "other site's page. "
                 + "Its operator must set up tokens first: hepar token add."
         }
+    }
+}
+
+extension Action {
+    /// The roles that allow it, in words.
+    fileprivate var roles: String {
+        Role.allCases.compactMap { role in
+            switch role.reach(self) {
+            case .none: nil
+            case .own: "\"\(role.rawValue)\" (own jobs)"
+            case .all: "\"\(role.rawValue)\""
+            }
+        }.joined(separator: ", ")
     }
 }

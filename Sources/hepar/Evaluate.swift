@@ -12,7 +12,8 @@ struct Evaluate: ParsableCommand {
         discussion: """
             All are label maps: 0 background, 1 liver, 2 lesion; a mask and its reference are on the same grid. Of two \
             folders, files of the same name belong together, whatever follows it of _ct, _seg, _mask and _reference: \
-            X_mask.nii.gz and X_seg.nii. Each case is told, then mean and standard deviation over them.
+            X_mask.nii.gz and X_seg.nii. Each case is told, then mean and standard deviation over them. A case that cannot \
+            be scored is told and left out; the exit code is 2 then.
             """)
 
     @Argument(help: "The mask to judge, or a folder of masks.")
@@ -44,13 +45,19 @@ struct Evaluate: ParsableCommand {
         let pairs = try pairs(prediction, reference)
         var cases: [(name: String, scores: CaseScores)] = []
         for pair in pairs {
-            cases.append((pair.name, try scores(of: pair.prediction, pair.reference, team: team)))
-            FileHandle.standardError.write(Data("\(pair.name): scored\n".utf8))
+            do {
+                cases.append((pair.name, try scores(of: pair.prediction, pair.reference, team: team)))
+                FileHandle.standardError.write(Data("\(pair.name): scored\n".utf8))
+            } catch let error as UserError {
+                FileHandle.standardError.write(Data("hepar: \(pair.name): \(error)\n".utf8))
+            }
         }
+        guard !cases.isEmpty else { throw ExitCode(2) }
         let set = DataSetScores(cases.map(\.scores))
         try show(
             EachAndAll(each: cases.map { EachAndAll.Each(name: $0.name, scores: $0.scores) }, all: set),
             ReportText.table(of: cases, set), CSV.text(ScoreRows.table(cases)))
+        if cases.count < pairs.count { throw ExitCode(2) }
     }
 
     private func show(_ scores: some Encodable, _ table: String, _ values: String) throws {
@@ -60,9 +67,22 @@ struct Evaluate: ParsableCommand {
 
     private func scores(of prediction: URL, _ reference: URL, team: ThreadTeam) throws -> CaseScores {
         let limits = VolumeLimits()
-        let labels = try readLabels(at: prediction, limits: limits, team: team)
-        let truth = try readReference(reference, of: labels.header, limits: limits, team: team)
+        let labels = try naming(prediction) { () throws(VolumeError) in
+            try readLabels(at: prediction, limits: limits, team: team)
+        }
+        let truth = try naming(reference) { () throws(VolumeError) in
+            try readReference(reference, of: labels.header, limits: limits, team: team)
+        }
         return score(prediction: labels.volume, reference: truth, team: team)
+    }
+
+    /// With two files the user must know which of them is wrong.
+    private func naming<Result>(_ file: URL, _ body: () throws(VolumeError) -> Result) throws -> Result {
+        do throws(VolumeError) {
+            return try body()
+        } catch {
+            throw error.isUsersFault ? UserError("\(file.relativePath): \(error)") : error
+        }
     }
 
     /// The masks and references of the same cases. A file without a partner is told: a missing mask flatters the mean.

@@ -21,6 +21,7 @@ func findScans(_ places: [URL], except output: URL?) throws -> [FoundScan] {
     let output = output.flatMap { FileIdentity($0) }
     var found: [FoundScan] = []
     for place in places {
+        try requirePresent(place)
         guard place.isFolder else {
             found.append(FoundScan(file: place))
             continue
@@ -32,6 +33,24 @@ func findScans(_ places: [URL], except output: URL?) throws -> [FoundScan] {
         found += inside
     }
     return distinct(found)
+}
+
+/// - Throws: ``UserError`` where there is nothing of this name, or it may not be seen.
+func requirePresent(_ place: URL) throws(UserError) {
+    guard FileManager.default.fileExists(atPath: place.path) else {
+        throw UserError("There is no file or folder \(place.relativePath). Check its name and its permissions.")
+    }
+}
+
+/// The DICOM files of a folder and of all folders in it, in the order of their paths; hidden ones are passed over.
+///
+/// - Throws: ``UserError`` where there is none.
+func dicomFiles(in folder: URL) throws -> [URL] {
+    let inside = FileManager.default.enumerator(
+        at: folder, includingPropertiesForKeys: [.isDirectoryKey], options: .skipsHiddenFiles)
+    let found = (inside?.compactMap { $0 as? URL } ?? []).filter { !$0.isFolder && beginsAsDicom($0) }
+    guard !found.isEmpty else { throw UserError("\(folder.relativePath) holds no DICOM file.") }
+    return found.sorted { $0.path < $1.path }
 }
 
 private func scans(in folder: URL, except output: FileIdentity?) throws -> [FoundScan] {

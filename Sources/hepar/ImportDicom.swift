@@ -14,7 +14,7 @@ struct ImportDicom: ParsableCommand {
             printed; nothing that names the patient is.
             """)
 
-    @Argument(help: "DICOM files, or one .zip of them.")
+    @Argument(help: "DICOM files, folders of them, or one .zip of them.")
     var files: [String]
 
     @Option(name: .shortAndLong, help: "Where the volume is written: .nii.gz or .nii.")
@@ -43,16 +43,21 @@ struct ImportDicom: ParsableCommand {
     var work: String?
 
     func run() throws {
+        let files = try files.flatMap { path in
+            let place = URL(filePath: path)
+            try requirePresent(place)
+            return place.isFolder ? try dicomFiles(in: place).map(\.path) : [path]
+        }
         guard output.lowercased().hasSuffix(".nii.gz") || output.lowercased().hasSuffix(".nii") else {
-            throw ValidationError("The output is named \(output). Its name must end in .nii.gz or .nii.")
+            throw UserError("The output is named \(output). Its name must end in .nii.gz or .nii.")
         }
         try refuseOverwriting(files.map { NamedFile("an input", $0) }, by: [NamedFile("--output", output)])
         guard volume == nil || acquisition == nil else {
-            throw ValidationError(
+            throw UserError(
                 "--volume and --acquisition were given. Give one: it counts volumes of all acquisitions.")
         }
         do throws(DicomError) {
-            let report = try imported()
+            let report = try imported(files)
             print(json ? Self.text(report) : DicomText.summary(of: report))
         } catch {
             guard json else { throw error }
@@ -66,7 +71,7 @@ struct ImportDicom: ParsableCommand {
         let code, message: String
     }
 
-    private func imported() throws(DicomError) -> DicomReport {
+    private func imported(_ files: [String]) throws(DicomError) -> DicomReport {
         let folder = work ?? FileManager.default.temporaryDirectory.appending(path: "hepar-\(UUID().uuidString)").path
         if work == nil {
             guard mkdir(folder, 0o700) == 0 else { throw .importFailed(reason: .workFolder) }

@@ -13,7 +13,8 @@ struct Segment: ParsableCommand {
         discussion: """
             A mask is a label map on the scan's own grid: 0 background, 1 liver, 2 lesion. With a folder as --output each \
             scan NAME gets NAME_mask.nii.gz and NAME_report.json there, volumes.csv and lesions.csv tell of all, and what \
-            is there already is not done again.
+            is there already is not done again. Of a folder or zip of several DICOM volumes one is taken and the report \
+            says which; hepar import-dicom takes another.
             """)
 
     @Argument(help: "CTs: .nii, .nii.gz, a .zip or folder of DICOM files, or folders of all these.")
@@ -48,6 +49,9 @@ struct Segment: ParsableCommand {
     func run() throws {
         let isOne = isVolumeName(output)
         let found = try findScans(scans.map { URL(filePath: $0) }, except: isOne ? nil : URL(filePath: output))
+        guard !seg || found.contains(where: \.isDicom) else {
+            throw UserError("--seg makes DICOM masks of DICOM scans, and none of these is DICOM. Leave it out.")
+        }
         let cases = try isOne ? [one(found)] : many(found)
         let extras = CaseExtras(preview: preview, html: html, seg: seg)
         try refuseOverwriting(found, by: cases, extras)
@@ -82,6 +86,7 @@ struct Segment: ParsableCommand {
                 throw UserError("\(path) cannot be written. Choose a folder that exists and that you may write to.")
             }
         }
+        if let reference { try requirePresent(URL(filePath: reference)) }
         return CaseFiles(
             scan: found[0], mask: URL(filePath: output), report: report.map { URL(filePath: $0) },
             reference: reference.map { URL(filePath: $0) }, probabilities: probabilities.map { URL(filePath: $0) })

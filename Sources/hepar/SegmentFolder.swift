@@ -25,9 +25,9 @@ struct SegmentFolder {
             do {
                 let outcome = try bench.run(files, skips: true) { bar.show($0, scan: index) }
                 bar.finish()
-                print(
-                    "\(files.scan.name): \(outcome.wasDone ? "done before, " : "")\(ReportText.line(of: outcome.report))"
-                )
+                let line = "\(outcome.wasDone ? "done before, " : "")\(ReportText.line(of: outcome.report))"
+                // At once into a pipe too: `print` would keep it until the last scan is done.
+                FileHandle.standardOutput.write(Data("\(files.scan.name): \(line)\n".utf8))
                 tables.add(files.scan.name, outcome, missing: outcome.missing.map { tell($0, of: files) })
             } catch {
                 bar.finish()

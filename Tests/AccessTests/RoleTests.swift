@@ -70,5 +70,9 @@ import Testing
             #expect(refusal.headers.map { "\($0.name): \($0.value)" }.joined() == header)
             #expect(refusal.description.hasSuffix(".") || refusal.description.hasSuffix("add."))
         }
+        #expect(AccessRefusal.forbidden(.controlQueue).description.hasSuffix("these roles do: \"admin\"."))
+        #expect(
+            AccessRefusal.forbidden(.listJobs).description
+                .hasSuffix("these roles do: \"read_own\" (own jobs), \"read_all\", \"admin\"."))
     }
 }

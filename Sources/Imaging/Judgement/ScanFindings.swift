@@ -160,8 +160,8 @@ extension ScanSummary {
             result.add(
                 .error, "values_8_bit",
                 """
-                The values run from \(low) to \(high): grey levels of a picture, not Hounsfield units. Convert the scan \
-                again from DICOM, without a window.
+                The values run from \(low) to \(high): grey levels of a picture or labels of a mask, not Hounsfield units. \
+                Send the CT itself, converted from DICOM without a window.
                 """)
         } else if minimum >= 0 {
             result.add(
