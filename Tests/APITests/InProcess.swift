@@ -69,7 +69,7 @@ struct InProcess {
                     store: store, spool: spool, workers: 1, lease: .seconds(60), maxAttempts: 3, logger: logger
                 ) { _, _, _ in Data() },
                 watch: JobWatch(), auditDesk: auditDesk, metrics: ServiceMetrics(), segmenter: Self.segmenter,
-                workshop: Workshop(program: settings.program), cores: Cores(threads: 1), 
+                workshop: Workshop(program: settings.program), cores: Cores(threads: 1),
                 incidents: IncidentLog(folder: folder.appending(path: "quarantine")), places: places,
                 budget: MemoryBudget(limit: 1 << 32), key: Self.key,
                 retentionClock: RetentionClock(

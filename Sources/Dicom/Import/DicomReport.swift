@@ -209,7 +209,6 @@ public struct DicomReport: Codable, Equatable, Sendable {
     /// What people call the slices of the written volume.
     public var slices: SliceNames?
 
-
     enum CodingKeys: String, CodingKey {
         case files, volumes, findings, uids, slices
         case leftOut = "left_out"
