@@ -16,6 +16,8 @@ import Testing
             let scan = folder.appending(path: "scan.nii.gz")
             let content = Data("not a scan, and not to be lost".utf8)
             try content.write(to: scan)
+            // Named as inputs too: what is not there is told before anything else.
+            try content.write(to: folder.appending(path: "other.nii.gz"))
             try files.createDirectory(at: folder.appending(path: "inner"), withIntermediateDirectories: true)
             try files.createSymbolicLink(
                 atPath: folder.appending(path: "link.nii.gz").path, withDestinationPath: "scan.nii.gz")
@@ -76,6 +78,7 @@ import Testing
         try withTemporaryFolder { folder in
             let (model, scan) = (folder.appending(path: "liver.safetensors"), folder.appending(path: "scan.nii").path)
             try Data("a model".utf8).write(to: model)
+            try Data("a scan".utf8).write(to: URL(filePath: scan))
             try refuse(
                 ["segment", scan, "--output", scan + ".gz", "--model", folder.path, "--report", model.path],
                 naming: "--report", "liver.safetensors")
