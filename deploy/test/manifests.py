@@ -34,7 +34,8 @@ port = int(re.search(r"^EXPOSE (\d+)$", dockerfile, re.M)[1])
 volume = re.search(r"^VOLUME (\S+)$", dockerfile, re.M)[1]
 version = re.search(r'image.version="([^"]+)"', dockerfile)[1]
 known = settings()
-for name in set(re.findall(r"\b(HEPAR_\w+)=", dockerfile)):
+# The commit is the build's, not the service's.
+for name in set(re.findall(r"\b(HEPAR_\w+)=", dockerfile)) - {"HEPAR_COMMIT"}:
     want(name in known, f"Dockerfile: {name} is no setting")
 
 # compose.yaml: by the specification's model, then what the model cannot know.
