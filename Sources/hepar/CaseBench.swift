@@ -29,16 +29,17 @@ struct CaseBench {
     func run(_ files: CaseFiles, skips: Bool = false, progress: (SliceProgress) -> Void) throws -> Outcome {
         let work = FileManager.default.temporaryDirectory.appending(path: "hepar-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: work) }
-        let (image, dicom) = try volume(of: files.scan, work: work)
+        let (image, imported) = try volume(of: files.scan, work: work)
+        let dicom = imported?.report
         var limits = VolumeLimits()
         // Our own import compressed it.
         if dicom != nil { limits.inflationRatio = .max }
         if skips, let report = try earlier(files, image: image) {
             return outcome(files, report, image: image, dicom: dicom, limits: limits, wasDone: true)
         }
-        // The same judgement as an upload gets: truncation, a damaged gzip, air only.
-        let imported = dicom?.findings.map { Finding(code: $0.code, severity: $0.severity, message: $0.message) } ?? []
-        let findings = try imported + inspectScan(at: image, limits: limits).findings
+        // The same judgement as an upload gets: truncation, a damaged gzip, air only. An import has it already.
+        let judged = try imported?.judged.summary ?? inspectScan(at: image, limits: limits)
+        let findings = (dicom?.asFindings ?? []) + judged.findings
         let job = Case(
             image: image, reference: files.reference, mask: skips ? files.begun : files.mask,
             probabilities: files.probabilities, options: options, findings: findings, limits: limits)
@@ -54,14 +55,14 @@ struct CaseBench {
     }
 
     /// The scan as NIfTI. DICOM files are read by a child process: one that a file brings down is an error of this case.
-    private func volume(of scan: FoundScan, work: URL) throws -> (image: URL, dicom: DicomReport?) {
+    private func volume(of scan: FoundScan, work: URL) throws -> (image: URL, imported: ImportWork.Output?) {
         guard scan.isDicom else { return (scan.files[0], nil) }
         guard mkdir(work.path, 0o700) == 0 else { throw DicomError.importFailed(reason: .workFolder) }
         let workshop = Workshop(program: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath())
         let job = ImportWork(
             files: scan.files, work: work, options: DicomOptions(includeUIDs: true), limits: VolumeLimits())
         do {
-            return (job.output, try workshop.importDicom(job).report)
+            return (job.output, try workshop.importDicom(job))
         } catch let lost as WorkerLost {
             throw lost.ofDicom
         }

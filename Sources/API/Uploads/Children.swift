@@ -43,10 +43,7 @@ struct Children: Sendable {
         defer { try? FileManager.default.removeItem(at: begun) }
         let made = begun.appending(path: file.lastPathComponent)
         try body(made)
-        var facts = stat()
-        guard lstat(made.path, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
-            throw WorkerLost(end: .lied, silenceSeconds: 0)
-        }
+        guard isOrdinaryFile(made) else { throw WorkerLost(end: .lied, silenceSeconds: 0) }
         guard rename(made.path, file.path) == 0 else { throw Problem.storageFull }
     }
 }

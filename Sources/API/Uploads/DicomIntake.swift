@@ -9,11 +9,6 @@ struct DicomVolume {
     let report: DicomReport
     let work: URL
 
-    /// What the import changed, in the form of all findings.
-    var findings: [Finding] {
-        report.findings.map { Finding(code: $0.code, severity: $0.severity, message: $0.message) }
-    }
-
     /// Removes what is left of the import: all of it, unless a job has taken the file.
     func discard() { try? FileManager.default.removeItem(at: work) }
 }

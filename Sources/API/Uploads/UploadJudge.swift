@@ -38,7 +38,7 @@ struct ScanJudgement {
     let contentKey: String?
 
     /// What is doubtful about the scan, and what was changed when it was made from DICOM.
-    var findings: [Finding] { (dicom?.findings ?? []) + summary.findings }
+    var findings: [Finding] { (dicom?.report.asFindings ?? []) + summary.findings }
 }
 
 struct UploadJudge: Sendable {

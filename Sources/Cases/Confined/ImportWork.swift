@@ -137,8 +137,15 @@ extension WorkerLost {
     }
 }
 
-/// Whether there is an ordinary file.
-private func isOrdinaryFile(_ url: URL) -> Bool {
+extension DicomReport {
+    /// What the import changed, in the form of all findings.
+    package var asFindings: [Imaging.Finding] {
+        findings.map { Imaging.Finding(code: $0.code, severity: $0.severity, message: $0.message) }
+    }
+}
+
+/// Whether there is an ordinary file, and no link to one: what a child was to make.
+package func isOrdinaryFile(_ url: URL) -> Bool {
     var facts = stat()
     return lstat(url.path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG
 }
